@@ -1,0 +1,81 @@
+//! Why a launch is refused: each variant names the input to change.
+
+use thiserror::Error;
+
+/// A refusal of the planner. Display is one lower-case line without a trailing period.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// An image key (`com.urunc.unikernel.*`) is missing or has a bad value.
+    #[error("{key}: {why}")]
+    Key {
+        /// Short key name, e.g. `hypervisor`.
+        key: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// A field of config.json is missing, bad or not supported.
+    #[error("config.json: {field}: {why}")]
+    Config {
+        /// JSON path, e.g. `linux.namespaces[2].path`.
+        field: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// The kernel (or initrd, or block image) file is not what the guest and monitor need.
+    #[error("{file}: {why}")]
+    File {
+        /// Key and path, e.g. `binary /.boot/kernel`.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Guest and monitor do not fit together.
+    #[error("unsupported guest monitor pair: {why}")]
+    Pair {
+        /// What the guest needs that the monitor lacks, and what would work.
+        why: String,
+    },
+    /// The host lacks something.
+    #[error("host: {why}")]
+    Host {
+        /// What is missing and how to get it.
+        why: String,
+    },
+    /// The memory limit does not fit.
+    #[error("memory limit: {why}")]
+    Memory {
+        /// Figures.
+        why: String,
+    },
+    /// The guest's command line cannot be built.
+    #[error("command line: {why}")]
+    Cmdline {
+        /// What cannot be carried.
+        why: String,
+    },
+    /// The container's network cannot be connected.
+    #[error("network: {why}")]
+    Network {
+        /// What was found.
+        why: String,
+    },
+    /// The operator's configuration file has a bad value.
+    #[error("configuration: {key}: {why}")]
+    Setting {
+        /// Dotted key.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl PlanError {
+    /// A bad image key.
+    pub fn key(key: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Key { key: key.into(), why: why.into() }
+    }
+    /// A bad field of config.json.
+    pub fn config(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), why: why.into() }
+    }
+}

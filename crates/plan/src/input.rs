@@ -1,0 +1,300 @@
+//! What a plan is made from: the request (config.json and image keys), the host and the network, as plain data.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the engine and the image ask for, parsed once at `create` and frozen.
+///
+/// Every field reaches the plan: a test mutates each one and expects a different plan or an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// Container id, already validated.
+    pub id: String,
+    /// The image contract: what to boot and on what.
+    pub image: ImageKeys,
+    /// Facts read from the kernel file named by [`ImageKeys::binary`]; `None` when it was not looked at.
+    pub kernel: Option<crate::kernel::KernelFacts>,
+    /// Size in bytes of the initrd file, when one is named.
+    pub initrd_bytes: Option<u64>,
+    /// Facts about the block image, when one is named.
+    pub block: Option<BlockFacts>,
+    /// `process.args`, before the rules about `cmdline` and `docker --init` are applied.
+    pub args: Vec<String>,
+    /// `process.env`, in order.
+    pub env: Vec<String>,
+    /// `process.cwd`.
+    pub cwd: String,
+    /// `process.terminal`.
+    pub terminal: bool,
+    /// `process.consoleSize` as (rows, columns).
+    pub console_size: Option<(u16, u16)>,
+    /// `process.user`.
+    pub user: User,
+    /// `process.rlimits`.
+    pub rlimits: Vec<Rlimit>,
+    /// `process.oomScoreAdj`.
+    pub oom_score_adj: Option<i32>,
+    /// `process.apparmorProfile`.
+    pub apparmor: Option<String>,
+    /// `process.selinuxLabel`; a declared gap, see `urunc features`.
+    pub selinux: Option<String>,
+    /// `root.readonly`.
+    pub readonly: bool,
+    /// `hostname`.
+    pub hostname: Option<String>,
+    /// `domainname`.
+    pub domainname: Option<String>,
+    /// `mounts`, in order.
+    pub mounts: Vec<Mount>,
+    /// `linux.namespaces`, in order.
+    pub namespaces: Vec<Namespace>,
+    /// `linux.timeOffsets`: clock name to (seconds, nanoseconds).
+    pub time_offsets: BTreeMap<String, (i64, u32)>,
+    /// `linux.sysctl`.
+    pub sysctl: BTreeMap<String, String>,
+    /// `linux.rootfsPropagation`; empty means the default, `rslave`.
+    pub propagation: String,
+    /// `linux.cgroupsPath`; empty means `/<id>`.
+    pub cgroups_path: String,
+    /// `linux.resources`, verbatim JSON: `plan` turns it into a list of (file, value).
+    pub resources: serde_json::Value,
+    /// `linux.seccomp`, verbatim JSON.
+    pub seccomp: Option<serde_json::Value>,
+    /// Settings of the operator's file that concern this container, frozen at create.
+    pub settings: crate::settings::Settings,
+}
+
+/// The `com.urunc.unikernel.*` keys after decoding (`images.md` §1.1). Empty string: key absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageKeys {
+    /// `unikernelType`.
+    pub guest: String,
+    /// `hypervisor`.
+    pub monitor: String,
+    /// `binary`: path of the kernel inside the image.
+    pub binary: String,
+    /// `cmdline`.
+    pub cmdline: String,
+    /// `initrd`: path inside the image.
+    pub initrd: String,
+    /// `block`: path inside the image.
+    pub block: String,
+    /// `blkMntPoint`.
+    pub block_mount_point: String,
+    /// `unikernelVersion`.
+    pub version: String,
+    /// `mountRootfs` (or the older `useDMBlock`).
+    pub mount_rootfs: bool,
+    /// `solo5NetDev`.
+    pub solo5_net: String,
+    /// `solo5BlkDev`.
+    pub solo5_block: String,
+    /// Where the keys came from: `annotations` or `urunc.json`.
+    pub origin: String,
+}
+
+/// What is known of a block image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BlockFacts {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// It is a block device, not a regular file.
+    pub device: bool,
+}
+
+/// `process.user`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct User {
+    /// Numeric user id in the host's user namespace.
+    pub uid: u32,
+    /// Numeric group id.
+    pub gid: u32,
+    /// Supplementary groups, exactly.
+    pub groups: Vec<u32>,
+    /// File mode creation mask; `None` means 0o022.
+    pub umask: Option<u32>,
+}
+
+/// One of `process.rlimits`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rlimit {
+    /// `RLIMIT_NOFILE` and so on.
+    pub kind: String,
+    /// Soft limit; `u64::MAX` is infinity.
+    pub soft: u64,
+    /// Hard limit.
+    pub hard: u64,
+}
+
+/// One of `mounts`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mount {
+    /// Absolute path in the container.
+    pub destination: String,
+    /// File system type, or `bind`.
+    pub kind: String,
+    /// Source, for binds a host path.
+    pub source: String,
+    /// Mount options.
+    pub options: Vec<String>,
+}
+
+/// One of `linux.namespaces`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Namespace {
+    /// Which kind.
+    pub kind: NamespaceKind,
+    /// Join this one instead of making a new one.
+    pub path: Option<String>,
+    /// The path is the namespace of the runtime itself (same nsfs inode): nothing is isolated.
+    #[serde(default)]
+    pub host: bool,
+}
+
+/// Namespace kinds of namespaces(7), spelled as the OCI spec does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceKind {
+    /// Process ids.
+    Pid,
+    /// Network devices and stacks.
+    Network,
+    /// Mount points.
+    Mount,
+    /// System V IPC, POSIX message queues.
+    Ipc,
+    /// Host and domain name.
+    Uts,
+    /// User and group ids; refused.
+    User,
+    /// Cgroup root.
+    Cgroup,
+    /// Boot and monotonic clocks.
+    Time,
+}
+
+/// What this host offers; gathered by `facts.rs` of the `urunc` crate, never by a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostFacts {
+    /// Architecture as `uname -m` says it.
+    pub arch: String,
+    /// The monitor that the request asks for, if its program was found.
+    pub monitor: Option<MonitorFacts>,
+    /// Can a real guest run on `/dev/kvm`?
+    pub kvm: KvmFacts,
+    /// Cgroup hierarchies.
+    pub cgroup: CgroupFacts,
+    /// The kernel knows AppArmor and it is enabled.
+    pub apparmor: bool,
+    /// Lowest address a process may map, `vm.mmap_min_addr`.
+    pub mmap_min_addr: u64,
+}
+
+/// An external monitor program on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MonitorFacts {
+    /// Absolute path of the program.
+    pub path: String,
+    /// Its ELF interpreter; `None` for a static program.
+    pub interpreter: Option<String>,
+    /// Every shared object it and its modules need, absolute paths as the loader opens them.
+    pub libraries: Vec<String>,
+    /// Directories of firmware, data and dlopened modules that exist here.
+    pub data: Vec<String>,
+}
+
+/// Result of the KVM probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KvmFacts {
+    /// Not asked for, so not probed.
+    #[default]
+    Unprobed,
+    /// `/dev/kvm` is missing or cannot be opened.
+    Absent,
+    /// A virtual machine exists but did not execute an SSE instruction within 100 ms: an instruction emulator.
+    Emulated,
+    /// Hardware virtualization works.
+    Usable,
+}
+
+/// Cgroup hierarchies of this host as the runtime sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CgroupFacts {
+    /// v1: controller name (`memory`, `name=systemd`, …) to its mount.
+    pub v1: BTreeMap<String, CgroupMount>,
+    /// The v2 mount, pure or beside v1 hierarchies.
+    pub v2: Option<CgroupMount>,
+    /// Controllers available in the v2 root (`cgroup.controllers`).
+    pub v2_controllers: Vec<String>,
+}
+
+/// One mounted cgroup hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CgroupMount {
+    /// Mount point.
+    pub mount: String,
+    /// Path of the runtime's own group below it, starting with `/`.
+    pub own: String,
+}
+
+/// What the network namespace of the container holds, gathered at `start`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetFacts {
+    /// The namespace is the host's own (same nsfs inode as pid 1's or the runtime's).
+    pub host_namespace: bool,
+    /// Every device but `lo`.
+    pub devices: Vec<NetDevice>,
+    /// IPv4 default routes: (device index, gateway, metric). A gateway of `None` is an on-link default route.
+    pub default_routes: Vec<DefaultRoute>,
+    /// Nameservers of the `resolv.conf` that config.json mounts.
+    pub nameservers: Vec<String>,
+}
+
+/// One IPv4 default route.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefaultRoute {
+    /// Output device.
+    pub index: u32,
+    /// Next hop.
+    pub gateway: Option<std::net::Ipv4Addr>,
+    /// Priority; lower wins.
+    pub metric: u32,
+}
+
+/// One network device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetDevice {
+    /// Interface name.
+    pub name: String,
+    /// Interface index.
+    pub index: u32,
+    /// `IFLA_INFO_KIND`: `veth`, `macvlan`, `tun`, …; empty for physical devices.
+    pub kind: String,
+    /// Hardware address `aa:bb:cc:dd:ee:ff`; empty for devices without an Ethernet address.
+    pub mac: String,
+    /// Maximum transmission unit, bytes.
+    pub mtu: u32,
+    /// IFF_UP is set.
+    pub up: bool,
+    /// `IFLA_IFALIAS`: the owner record of a tap of ours.
+    pub alias: String,
+    /// It has a qdisc with the ingress handle `ffff:` already (ingress or clsact).
+    pub ingress: bool,
+    /// IPv4 addresses with prefix length.
+    pub ipv4: Vec<(std::net::Ipv4Addr, u8)>,
+}

@@ -1,0 +1,21 @@
+//! Pure decisions of urunc: `plan(request, host facts, net facts) -> LaunchPlan`. No I/O, no unsafe, no globals but
+//! the two registries.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod input;
+pub mod kernel;
+pub mod launch;
+pub mod settings;
+pub mod solo5;
+
+pub use error::PlanError;
+pub use input::{HostFacts, NetFacts, Request};
+pub use launch::LaunchPlan;
+
+/// Format version of [`LaunchPlan`].
+pub const PLAN_VERSION: u32 = 1;
+/// Standard error of an exec'ed monitor, on the private tmpfs.
+pub const MONITOR_LOG: &str = "/run/monitor.log";
+/// Prefix of every image key.
+pub const KEY_PREFIX: &str = "com.urunc.unikernel.";

@@ -1,0 +1,32 @@
+//! The operator's settings (`/etc/urunc/config.toml`) as data; read and checked by the `urunc` crate.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What of config.toml a plan depends on, frozen at create.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `[monitors.NAME]`.
+    pub monitors: BTreeMap<String, MonitorSettings>,
+    /// Path of the file the settings came from; empty: built-in defaults.
+    pub origin: String,
+}
+
+/// `[monitors.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MonitorSettings {
+    /// `default_memory_mb`: guest RAM in MiB when there is no memory limit.
+    pub default_memory_mb: Option<u64>,
+    /// `default_vcpus`.
+    pub default_vcpus: Option<u32>,
+    /// `path`: absolute path of the program; empty: searched in PATH (or built in).
+    pub path: String,
+    /// `data_path`: directory of firmware and data.
+    pub data_path: String,
+    /// `uid_range`: first uid and count; uid 0 is remapped into it, by a hash of the id.
+    pub uid_range: Option<(u32, u32)>,
+    /// `allow_emulation`: QEMU may fall back to TCG; default true.
+    pub allow_emulation: Option<bool>,
+}

@@ -1,0 +1,1 @@
+//! Linux mechanisms: knows no guest and no monitor.

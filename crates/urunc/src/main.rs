@@ -1,0 +1,2 @@
+//! The `urunc` command.
+fn main() {}
