@@ -2,12 +2,29 @@
 //! the two registries.
 #![forbid(unsafe_code)]
 
+pub mod annotations;
+pub mod bpf;
+pub mod cgroup;
+pub mod cmdline;
+pub mod decide;
 pub mod error;
+pub mod guest;
 pub mod input;
+pub mod jail;
 pub mod kernel;
 pub mod launch;
+pub mod memory;
+pub mod monitor;
+pub mod mounts;
+pub mod negotiate;
+pub mod network;
+pub mod read;
+pub mod seccomp;
 pub mod settings;
+pub mod show;
 pub mod solo5;
+pub mod syscalls;
+pub mod undo;
 
 pub use error::PlanError;
 pub use input::{HostFacts, NetFacts, Request};

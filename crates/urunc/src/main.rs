@@ -1,2 +1,3 @@
 //! The `urunc` command.
+
 fn main() {}

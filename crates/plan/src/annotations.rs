@@ -1,0 +1,1 @@
+//! Image keys: decoding, precedence, validation.

@@ -1,0 +1,1 @@
+//! Classic BPF: instructions, a small assembler, an interpreter for tests.

@@ -1,0 +1,1 @@
+//! `linux.resources` and `cgroupsPath` to directories and ordered (file, value) lists.

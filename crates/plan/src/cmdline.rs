@@ -1,0 +1,1 @@
+//! A guest command line under construction: validated, with a length limit.

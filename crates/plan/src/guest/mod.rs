@@ -1,0 +1,1 @@
+//! Guests: one file per kind, one registry line each.

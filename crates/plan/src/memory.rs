@@ -1,0 +1,1 @@
+//! The memory limit split into guest RAM and monitor overhead.

@@ -1,0 +1,1 @@
+//! Monitors: one file per program, one registry line each.

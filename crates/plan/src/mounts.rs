@@ -1,0 +1,1 @@
+//! What becomes of config.json's mounts: listed, or refused by name.

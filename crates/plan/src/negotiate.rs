@@ -1,0 +1,1 @@
+//! The only judge of a guest and monitor pair.

@@ -1,0 +1,1 @@
+//! Which device the guest is connected to, and as what.

@@ -1,0 +1,1 @@
+//! OCI seccomp profiles and our own lists, compiled to BPF.

@@ -1,0 +1,1 @@
+//! A plan as text, every leaf with its source.

@@ -1,0 +1,1 @@
+//! System call numbers by name and architecture.

@@ -1,0 +1,1 @@
+//! What `delete` and a failed start take back, from the plan alone.

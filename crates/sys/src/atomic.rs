@@ -1,0 +1,1 @@
+//! Files written by rename, directories held by descriptor, locks.

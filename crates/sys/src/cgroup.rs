@@ -1,0 +1,1 @@
+//! Cgroup directories: prepare, adopt, remove.

@@ -1,0 +1,1 @@
+//! Frames and descriptors over a Unix socket.

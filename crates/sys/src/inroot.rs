@@ -1,0 +1,1 @@
+//! Files of the image, reached only below its root.

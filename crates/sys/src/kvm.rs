@@ -1,0 +1,1 @@
+//! Does /dev/kvm run real guests?

@@ -1,0 +1,1 @@
+//! Network namespaces, tap devices, redirects: synchronous rtnetlink.

@@ -1,0 +1,1 @@
+//! Processes: clone3, pidfd, start time.

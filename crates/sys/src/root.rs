@@ -1,0 +1,1 @@
+//! The private root: mounts from descriptors, pivot_root.

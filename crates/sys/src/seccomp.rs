@@ -1,0 +1,1 @@
+//! Installs compiled filters.

@@ -1,0 +1,1 @@
+//! The declarative command table, and argv against it.

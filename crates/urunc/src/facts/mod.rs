@@ -1,0 +1,1 @@
+//! Facts of the host: gathered here, judged in `plan`.

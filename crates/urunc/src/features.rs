@@ -1,0 +1,1 @@
+//! `urunc features`: what a test proves.

@@ -1,0 +1,10 @@
+//! The `urunc` command: command line, facts, life cycle.
+
+pub mod bundle;
+pub mod cli;
+pub mod facts;
+pub mod features;
+pub mod log;
+pub mod settings;
+pub mod spec;
+pub mod table;

@@ -1,0 +1,1 @@
+//! /etc/urunc/config.toml.

@@ -1,0 +1,1 @@
+//! `urunc spec`: a config.json to start from.
