@@ -6,5 +6,7 @@ pub mod facts;
 pub mod features;
 pub mod log;
 pub mod settings;
+pub mod signals;
 pub mod spec;
 pub mod table;
+pub mod time;
