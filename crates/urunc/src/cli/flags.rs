@@ -34,7 +34,7 @@ pub static GLOBAL: &[Flag] = &[
     takes("root", "DIR", "directory of all state (default: /run/urunc)"),
     switch("systemd-cgroup", "let systemd make the cgroups; cgroupsPath is slice:prefix:name"),
     takes("cgroup-manager", "NAME", "cgroupfs or systemd; the same, as crun spells it"),
-    takes("rootless", "MODE", "true, false or auto; accepted for compatibility with runc (default: auto)"),
+    takes("rootless", "MODE", "true, false or auto (default: auto)"),
     takes("criu", "FILE", "accepted for compatibility with runc, unused"),
 ];
 
