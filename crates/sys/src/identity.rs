@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use urunc_plan::input::Rlimit;
@@ -138,25 +138,4 @@ fn drop_capabilities() -> Result<()> {
 /// fsopen(2)'s errno.
 pub fn private_proc() -> Result<std::os::fd::OwnedFd> {
     crate::root::file_system("proc", &[])
-}
-
-/// Moves into a namespace by descriptor (setns(2)).
-///
-/// # Errors
-/// EINVAL when the descriptor is of another kind than `flag` (CLONE_NEW*).
-pub fn join(namespace: impl AsFd, flag: u32, path: &str) -> Result<()> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: plain integers.
-    let rc = unsafe { libc::setns(namespace.as_fd().as_raw_fd(), flag as i32) };
-    if rc == 0 { Ok(()) } else { Err(SysError::last("join namespace", path)) }
-}
-
-/// unshare(2).
-///
-/// # Errors
-/// The call's errno.
-pub fn unshare(flags: u32, what: &str) -> Result<()> {
-    // SAFETY: namespace flags only; no CLONE_FILES or CLONE_FS surprises for other threads, there are none.
-    let rc = unsafe { libc::unshare(flags as i32) };
-    if rc == 0 { Ok(()) } else { Err(SysError::last("unshare", what)) }
 }

@@ -14,6 +14,7 @@ pub mod fdpass;
 pub mod identity;
 pub mod inroot;
 pub mod kvm;
+pub mod namespace;
 pub mod net;
 pub mod process;
 pub mod pty;
