@@ -1,1 +1,5 @@
-//! Classic BPF: instructions, a small assembler, an interpreter for tests.
+//! Classic BPF instructions.
+
+/// One instruction (`struct sock_filter`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Insn;
