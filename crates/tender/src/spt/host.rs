@@ -10,6 +10,11 @@ use crate::sys::pointer;
 const READ_IMPLIES_EXEC: i32 = 0x0040_0000;
 const SECCOMP_GET_ACTION_AVAIL: i32 = 2;
 const SECCOMP_RET_KILL_PROCESS: u32 = 0x8000_0000;
+// <linux/prctl.h>
+const PR_SET_SPECULATION_CTRL: i32 = 53;
+const PR_SPEC_STORE_BYPASS: libc::c_ulong = 0;
+const PR_SPEC_INDIRECT_BRANCH: libc::c_ulong = 1;
+const PR_SPEC_FORCE_DISABLE: libc::c_ulong = 8;
 const PAGE: u64 = 4096;
 /// vdso and vvar together are fewer pages than this, each way.
 const WINDOW: u64 = 32 * PAGE;
@@ -68,10 +73,10 @@ pub(super) fn confine() -> Result<(), TenderError> {
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(TenderError::last("prctl PR_SET_NO_NEW_PRIVS"));
     }
-    for what in [libc::PR_SPEC_STORE_BYPASS, libc::PR_SPEC_INDIRECT_BRANCH] {
+    for what in [PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH] {
         // SAFETY: no memory is involved. Best effort: hosts differ in what a process may switch.
         unsafe {
-            libc::prctl(libc::PR_SET_SPECULATION_CTRL, what, libc::PR_SPEC_FORCE_DISABLE, 0, 0);
+            libc::prctl(PR_SET_SPECULATION_CTRL, what, PR_SPEC_FORCE_DISABLE, 0, 0);
         }
     }
     Ok(())
