@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod cmdline;
 pub mod decide;
 pub mod error;
+pub mod field;
 pub mod guest;
 pub mod input;
 pub mod jail;
