@@ -1,4 +1,5 @@
 //! Each row sees the object it is about come and go.
+#![allow(clippy::unwrap_used)]
 
 use ledger::canary::Canary;
 use ledger::{Ledger, Scope, diff, settle};
