@@ -46,10 +46,11 @@ pub fn run_one(case: &Case) -> i32 {
     for line in &left {
         eprintln!("left behind: {line}");
     }
-    // A failed case keeps its directory: bundles, logs and output are what one wants to read.
-    if result.is_ok() && left.is_empty() {
+    let success = result.is_ok() && left.is_empty();
+    // A case that fails unexpectedly keeps its directory: bundles, logs and output are what one wants to read.
+    if success || differences::reason(sandbox.runtime.flavour, &case.full_name()).is_some() {
         sandbox.remove();
-        return 0;
+        return i32::from(!success);
     }
     eprintln!("kept: {}", sandbox.dir.display());
     1
