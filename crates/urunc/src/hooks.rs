@@ -20,7 +20,7 @@ const KEPT_OUTPUT: usize = 1024;
 /// Names the kind, the path and what the hook said.
 pub fn run(kind: &str, hooks: &[Hook], state: &str) -> anyhow::Result<()> {
     for hook in hooks {
-        run_one(hook, state).with_context(|| format!("{kind} hook {}", hook.path))?;
+        run_one(hook, state).with_context(|| format!("{kind} hook {}", hook.path.display()))?;
     }
     Ok(())
 }
@@ -31,7 +31,7 @@ pub fn run_all(kind: &str, hooks: &[Hook], state: &str) -> Vec<anyhow::Error> {
 }
 
 fn run_one(hook: &Hook, state: &str) -> anyhow::Result<()> {
-    let deadline = hook.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let deadline = hook.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
     let mut child = spawn(hook)?;
     let pidfd = process::pidfd(child.id().cast_signed())?;
     let output = exchange(&mut child, &pidfd, state.as_bytes(), deadline);
@@ -124,7 +124,7 @@ fn stop(child: &mut Child) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, timeout: Option<u64>) -> Hook {
+    fn shell(script: &str, timeout: Option<u32>) -> Hook {
         let args = ["sh", "-c", script].map(str::to_owned).to_vec();
         Hook { path: "/bin/sh".into(), args, env: vec!["MARK=1".into()], timeout }
     }

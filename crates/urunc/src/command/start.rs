@@ -117,7 +117,7 @@ fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
 
 /// READY and then EOF is success; EOF alone is not.
 fn await_monitor(socket: &OwnedFd, pidfd: &OwnedFd, hooks: &[Hook]) -> anyhow::Result<()> {
-    let hooks_time: Option<u64> = hooks.iter().map(|hook| hook.timeout).sum();
+    let hooks_time: Option<u64> = hooks.iter().map(|hook| hook.timeout.map(u64::from)).sum();
     let patience = hooks_time.map(|seconds| PATIENCE + Duration::from_secs(seconds));
     let mut ready = false;
     loop {
