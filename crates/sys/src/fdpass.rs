@@ -161,6 +161,16 @@ pub fn send_with_fds(fd: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -
     }
 }
 
+/// Receives one descriptor sent by [`send_with_fds`]: the other end of the console socket's protocol.
+///
+/// # Errors
+/// UnexpectedEof when the peer sent none.
+pub fn receive_fd(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let mut fds = Vec::new();
+    receive_with_fds(fd, &mut [0; 4096], &mut fds)?;
+    fds.pop().ok_or_else(|| error("receive from", io::Error::from(io::ErrorKind::UnexpectedEof)))
+}
+
 /// Receives one frame; `None` when the peer closed before the first byte.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod cli;
 pub mod command;
+pub mod console;
 pub mod delegate;
 pub mod facts;
 pub mod features;

@@ -52,7 +52,7 @@ struct Checked {
 /// # Errors
 /// The step that failed; the host is as before.
 pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
-    match create(global, args, false)? {
+    match create(global, args, None)? {
         Outcome::Created(_) => Ok(0),
         Outcome::Delegated(verdict) => delegated(global, &args.id, &verdict),
     }
@@ -69,11 +69,11 @@ fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::
     code
 }
 
-/// Creates the container; `attached` when the caller will wait for it (`run`).
+/// Creates the container; `terminal` is where a caller that stays attached (`run`) wants the terminal sent.
 ///
 /// # Errors
 /// The step that failed; the host is as before.
-pub fn create(global: &Global, args: &Launch, attached: bool) -> anyhow::Result<Outcome> {
+pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyhow::Result<Outcome> {
     let checked = match check(&args.bundle, &args.id)? {
         Ok(checked) => checked,
         Err(verdict) => return Ok(Outcome::Delegated(verdict)),
@@ -81,7 +81,7 @@ pub fn create(global: &Global, args: &Launch, attached: bool) -> anyhow::Result<
     if global.systemd_cgroup {
         bail!("--systemd-cgroup: the systemd cgroup driver is not built yet, use cgroupfs");
     }
-    check_console(&checked.bundle, args, attached)?;
+    check_console(&checked.bundle, args, terminal.is_some())?;
     for notice in &checked.plan.notices {
         log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
     }
@@ -89,7 +89,7 @@ pub fn create(global: &Global, args: &Launch, attached: bool) -> anyhow::Result<
     let record = record(&checked);
     let container = store.create(&args.id, &record, &checked.plan)?;
     let plan = checked.plan.clone();
-    match build(&container, args, checked, &record) {
+    match build(&container, args, checked, terminal) {
         Ok(child) => Ok(Outcome::Created(Box::new(Created { store, container, child }))),
         Err(error) => {
             undo::failed_create(&store, &container, &plan);
@@ -170,12 +170,18 @@ fn record(checked: &Checked) -> Record {
 }
 
 /// Steps 5 to 7: cgroups, init, hooks, jail.
-fn build(container: &Container, args: &Launch, mut checked: Checked, record: &Record) -> anyhow::Result<Child> {
-    let plan = checked.plan.clone();
+fn build(
+    container: &Container,
+    args: &Launch,
+    mut checked: Checked,
+    terminal: Option<OwnedFd>,
+) -> anyhow::Result<Child> {
+    let (plan, record) = (checked.plan.clone(), container.record()?);
     let mut materials = Materials::open(&plan, &mut checked.image)?;
-    if let Some(path) = &args.console_socket {
-        materials.console = Some(fdpass::connect_path(path).context("--console-socket")?);
-    }
+    materials.console = match &args.console_socket {
+        Some(path) => Some(fdpass::connect_path(path).context("--console-socket")?),
+        None => terminal.filter(|_| checked.bundle.request.terminal),
+    };
     let joins = namespaces::open(&plan.namespaces)?;
     let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
     let group = cgroup::prepare(&plan.cgroup).context("linux.resources")?;
@@ -199,7 +205,7 @@ fn build(container: &Container, args: &Launch, mut checked: Checked, record: &Re
     };
     drop((theirs, listener, materials, joins));
     let finished = namespaces::after_clone(&plan.namespaces)
-        .and_then(|()| accompany(container, args, record, &plan, (&child, ours)));
+        .and_then(|()| accompany(container, args, &record, &plan, (&child, ours)));
     if finished.is_err() {
         process::kill(child.pidfd.as_fd());
         let _ = process::reap(child.pidfd.as_fd());

@@ -7,25 +7,38 @@ use urunc_sys::process;
 use super::create::{self, Created, Outcome};
 use super::{delete, start};
 use crate::cli::{Global, Launch};
+use crate::console::Relay;
 use crate::delegate;
+
+const SIGCHLD: i32 = 17;
+const SIGWINCH: i32 = 28;
 
 /// The command: the guest's exit code where the monitor gives one.
 ///
 /// # Errors
 /// As `create` and `start`; nothing is left then.
 pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow::Result<u8> {
-    let created = match create::create(global, launch, !detach)? {
+    let (ours, theirs) = urunc_sys::fdpass::pair()?;
+    let created = match create::create(global, launch, (!detach).then_some(theirs))? {
         Outcome::Created(created) => created,
         Outcome::Delegated(verdict) => return Err(delegate::exec(&verdict.runtime)),
     };
-    if let Err(error) = start::start(&created.container) {
-        remove(&created);
-        return Err(error);
-    }
+    let relay = match created.container.plan()?.console {
+        Some(_) if launch.console_socket.is_none() => Relay::receive(ours.as_fd()),
+        _ => Ok(Relay::none()),
+    };
+    let started = relay.and_then(|relay| start::start(&created.container).map(|()| relay));
+    let relay = match started {
+        Ok(relay) => relay,
+        Err(error) => {
+            remove(&created);
+            return Err(error);
+        }
+    };
     if detach {
         return Ok(0);
     }
-    let code = wait(&created)?;
+    let code = wait(&created, relay)?;
     if !keep {
         remove(&created);
     }
@@ -38,19 +51,26 @@ fn remove(created: &Created) {
     }
 }
 
-/// Waits for the guest; every signal that reaches us is the guest's.
-fn wait(created: &Created) -> anyhow::Result<i32> {
+/// Waits for the guest; every signal that reaches us is the guest's, and so is every key.
+fn wait(created: &Created, mut relay: Relay) -> anyhow::Result<i32> {
     let signals = process::signals_as_fd()?;
     let pidfd = created.child.pidfd.as_fd();
+    relay.resize();
     loop {
-        let ready = process::wait_readable(&[pidfd, signals.as_fd()], None)?;
+        let mut fds = vec![pidfd, signals.as_fd()];
+        fds.extend(relay.readable());
+        let ready = process::wait_readable(&fds, None)?;
+        drop(fds);
+        relay.pump();
         if ready.first() == Some(&true) {
+            relay.drain();
             return Ok(process::reap(pidfd)?);
         }
-        const SIGCHLD: i32 = 17;
         while let Some(number) = process::next_signal(signals.as_fd()) {
-            if number != SIGCHLD {
-                let _ = process::signal(pidfd, number);
+            match number {
+                SIGCHLD => {}
+                SIGWINCH => relay.resize(),
+                number => drop(process::signal(pidfd, number)),
             }
         }
     }
