@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use urunc_plan::annotations::{self, Verdict};
-use urunc_plan::{HostFacts, LaunchPlan, decide};
+use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
 use urunc_sys::{cgroup, fdpass};
 
@@ -41,9 +41,8 @@ pub struct Created {
 
 /// A request that passed the check.
 struct Checked {
-    bundle: Bundle,
+    record: Record,
     image: Image,
-    host: HostFacts,
     plan: LaunchPlan,
 }
 
@@ -81,18 +80,17 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     if global.systemd_cgroup {
         bail!("--systemd-cgroup: the systemd cgroup driver is not built yet, use cgroupfs");
     }
-    check_console(&checked.bundle, args, terminal.is_some())?;
+    check_console(&checked.record.request, args, terminal.is_some())?;
     for notice in &checked.plan.notices {
         log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
     }
     let store = Store::open(&global.root, true)?;
-    let record = record(&checked);
-    let container = store.create(&args.id, &record, &checked.plan)?;
-    let plan = checked.plan.clone();
-    match build(&container, args, checked, terminal) {
+    let mut checked = checked;
+    let container = store.create(&args.id, &checked.record, &checked.plan)?;
+    match build(&container, args, &mut checked, terminal) {
         Ok(child) => Ok(Outcome::Created(Box::new(Created { store, container, child }))),
         Err(error) => {
-            undo::failed_create(&store, &container, &plan);
+            undo::failed_create(&store, &container, &checked.plan);
             Err(error)
         }
     }
@@ -131,41 +129,40 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     facts::mark_host_namespaces(&mut bundle.request);
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
-    Ok(Ok(Checked { bundle, image, host, plan }))
+    Ok(Ok(Checked { record: record(bundle, host), image, plan }))
 }
 
 /// The plan of a bundle, for `urunc plan`: what `create` would check, without a side effect.
 ///
 /// # Errors
 /// What `create` would say.
-pub fn plan_inputs(bundle: &Path, id: &str) -> anyhow::Result<(urunc_plan::Request, HostFacts)> {
+pub fn plan_inputs(bundle: &Path, id: &str) -> anyhow::Result<(Request, HostFacts)> {
     match check(bundle, id)? {
-        Ok(checked) => Ok((checked.bundle.request, checked.host)),
+        Ok(checked) => Ok((checked.record.request, checked.record.host)),
         Err(verdict) => bail!("ordinary container for {}: {}", verdict.runtime.display(), verdict.reason),
     }
 }
 
-fn check_console(bundle: &Bundle, args: &Launch, attached: bool) -> anyhow::Result<()> {
-    match (bundle.request.terminal, &args.console_socket) {
+fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Result<()> {
+    match (request.terminal, &args.console_socket) {
         (true, None) if !attached => bail!("process.terminal needs --console-socket"),
         (false, Some(_)) => bail!("--console-socket needs process.terminal"),
         _ => Ok(()),
     }
 }
 
-fn record(checked: &Checked) -> Record {
-    let bundle = &checked.bundle;
+fn record(bundle: Bundle, host: HostFacts) -> Record {
     Record {
         version: 1,
-        oci_version: bundle.oci_version.clone(),
-        bundle: bundle.dir.clone(),
-        rootfs: bundle.rootfs.clone(),
+        oci_version: bundle.oci_version,
+        bundle: bundle.dir,
+        rootfs: bundle.rootfs,
         created: time::nanoseconds(SystemTime::now()),
-        annotations: bundle.annotations.clone(),
-        hooks: bundle.hooks.clone(),
+        annotations: bundle.annotations,
+        hooks: bundle.hooks,
         has_process: bundle.has_process,
-        request: bundle.request.clone(),
-        host: checked.host.clone(),
+        request: bundle.request,
+        host,
     }
 }
 
@@ -173,14 +170,14 @@ fn record(checked: &Checked) -> Record {
 fn build(
     container: &Container,
     args: &Launch,
-    mut checked: Checked,
+    checked: &mut Checked,
     terminal: Option<OwnedFd>,
 ) -> anyhow::Result<Child> {
-    let (plan, record) = (checked.plan.clone(), container.record()?);
-    let mut materials = Materials::open(&plan, &mut checked.image)?;
+    let Checked { record, image, plan } = checked;
+    let mut materials = Materials::open(plan, image)?;
     materials.console = match &args.console_socket {
         Some(path) => Some(fdpass::connect_path(path).context("--console-socket")?),
-        None => terminal.filter(|_| checked.bundle.request.terminal),
+        None => terminal.filter(|_| record.request.terminal),
     };
     let joins = namespaces::open(&plan.namespaces)?;
     let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
@@ -192,8 +189,8 @@ fn build(
         Fork::Child => {
             drop(ours);
             init::run(Init {
-                plan,
-                hooks: checked.bundle.hooks,
+                plan: plan.clone(),
+                hooks: record.hooks.clone(),
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
@@ -205,7 +202,7 @@ fn build(
     };
     drop((theirs, listener, materials, joins));
     let finished = namespaces::after_clone(&plan.namespaces)
-        .and_then(|()| accompany(container, args, &record, &plan, (&child, ours)));
+        .and_then(|()| accompany(container, args, record, plan, (&child, ours)));
     if finished.is_err() {
         process::kill(child.pidfd.as_fd());
         let _ = process::reap(child.pidfd.as_fd());
