@@ -258,17 +258,17 @@ fn broken_files_are_refused_in_one_line() {
             "config.json: duplicate field `ociVersion`",
         ),
         ([b"{\"x\":".to_vec(), vec![b'['; 1 << 20]].concat(), "config.json: x: EOF"),
-        (
-            [br#"{"linux":{"seccomp":"#.to_vec(), vec![b'['; 1 << 20]].concat(),
-            "config.json: linux.seccomp: recursion limit exceeded",
-        ),
+        ([br#"{"linux":{"seccomp":"#.to_vec(), vec![b'['; 1 << 20]].concat(), ": recursion limit exceeded"),
         (vec![b'['; (16 << 20) + 1], "larger than 16777216 bytes"),
         (b"[]".to_vec(), "config.json: "),
         ([good.as_bytes(), b"x"].concat(), "config.json: trailing characters"),
     ];
     for (bytes, wanted) in cases {
         let message = format!("{:#}", loaded(&bytes).unwrap_err());
-        assert!(message.contains(wanted) && !message.contains('\n'), "{wanted}: {message}");
+        assert!(
+            message.contains(wanted) && !message.contains('\n') && message.len() < 250,
+            "{wanted}: {message}"
+        );
     }
 }
 
