@@ -53,7 +53,7 @@ pub fn sleep_until(info: &BootInfo, deadline: u64) -> bool {
     let timer = [
         Time { seconds: 0, nanoseconds: 0 },
         // A deadline of zero would disarm the timer.
-        Time { seconds: deadline / 1_000_000_000, nanoseconds: deadline % 1_000_000_000 | 1 },
+        Time { seconds: deadline / 1_000_000_000, nanoseconds: (deadline % 1_000_000_000) | 1 },
     ];
     raw(286, [u64::from(info.timer_fd.unsigned_abs()), 1, timer.as_ptr().expose_provenance() as u64, 0]);
     // `struct epoll_event` is packed here: 12 bytes, data at 4.

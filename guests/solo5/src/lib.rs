@@ -53,22 +53,53 @@ pub fn image_end() -> u64 {
     (&raw const _end).addr() as u64
 }
 
-/// The console.
-pub struct Console;
+/// A line of console output, written at once when it ends or the buffer is full.
+#[derive(Default)]
+pub struct Line {
+    bytes: Buffer,
+    len: usize,
+}
 
-impl fmt::Write for Console {
+struct Buffer([u8; 256]);
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        call::write_console(text.as_bytes());
+        for byte in text.bytes() {
+            if self.len == self.bytes.0.len() {
+                self.flush();
+            }
+            self.bytes.0[self.len] = byte;
+            self.len += 1;
+        }
         Ok(())
     }
 }
 
-/// Prints a line, in as many writes as it has parts.
+impl Line {
+    fn flush(&mut self) {
+        call::write_console(&self.bytes.0[..self.len]);
+        self.len = 0;
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Prints a line.
 #[macro_export]
 macro_rules! println {
     ($($part:tt)*) => {{
         use core::fmt::Write as _;
-        let _ = core::writeln!($crate::Console, $($part)*);
+        let _ = core::writeln!($crate::Line::default(), $($part)*);
     }};
 }
 

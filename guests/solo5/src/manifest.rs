@@ -36,7 +36,7 @@ impl AbiNote {
 }
 
 /// Start of a manifest; the entries follow.
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Header {
     version: u32,
     /// Number of entries, the reserved first one included.
@@ -139,3 +139,8 @@ impl<const N: usize> Note<N> {
         }
     }
 }
+
+/// Keeps a host kernel from running the guest as an ordinary program, as Solo5's own guests do it.
+#[used]
+#[unsafe(link_section = ".interp")]
+static INTERPRETER: [u8; 20] = *b"/nonexistent/solo5/\0";
