@@ -104,7 +104,10 @@ fn choose(net: &NetFacts) -> Result<Option<&NetDevice>, PlanError> {
     if let Some(device) = on_route.filter(|device| !carries_frames(device)) {
         return Err(refused(unsuitable(device)));
     }
-    let devices: Vec<&NetDevice> = net.devices.iter().filter(|device| carries_frames(device)).collect();
+    let mut devices: Vec<&NetDevice> = net.devices.iter().filter(|device| carries_frames(device)).collect();
+    if devices.iter().any(|device| device.up) {
+        devices.retain(|device| device.up);
+    }
     match devices[..] {
         [] => {
             // Fallback devices like tunl0 and sit0 are in every namespace, down and without an address.

@@ -146,6 +146,8 @@ fn several_devices() {
     let lower = vec![route(2, [172, 17, 0, 1], 100), route(3, [10, 1, 0, 1], 50)];
     check(two(), lower, &expect!["tap0_urunc on net1 (3), gateway Some(10.1.0.1)"]);
     check(two(), vec![], &expect!["network: which of eth0, net1 is the guest's? none has the default route"]);
+    let down = vec![NetDevice { up: false, ..device("bond0", 4, "bond") }, eth0()];
+    check(down, vec![], &expect!["tap0_urunc on eth0 (2), gateway None"]);
     let equal = vec![route(2, [172, 17, 0, 1], 0), route(3, [10, 1, 0, 1], 0)];
     check(
         two(),

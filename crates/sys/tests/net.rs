@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use bed::{Bed, Namespace};
 use guest::Responder;
-use urunc_plan::input::DefaultRoute;
+use urunc_plan::Request;
+use urunc_plan::input::{DefaultRoute, NamespaceKind};
+use urunc_plan::launch::Tap;
 use urunc_plan::network::Owner;
 use urunc_sys::net;
 
@@ -164,6 +166,34 @@ fn the_redirect_of_a_tap_that_is_gone_is_recognised() {
 }
 
 #[test]
+fn what_is_planned_from_the_facts_can_be_connected() {
+    let bed = Bed::new();
+    let network =
+        urunc_plan::input::Namespace { kind: NamespaceKind::Network, path: Some("x".into()), host: false };
+    let decide = |id: &str| {
+        let request = Request { id: id.into(), namespaces: vec![network.clone()], ..Request::default() };
+        let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
+        urunc_plan::network::tap(&request, &facts, false).map(Option::unwrap)
+    };
+    let connect = |plan: &Tap| net::connect(bed.container.fd(), plan, &alias(&plan.alias)).unwrap();
+    let first = decide("first").unwrap();
+    assert_eq!((first.mtu, first.mac.as_str(), first.ipv4), (1450, "02:00:00:00:00:02", bed.plan("x").ipv4));
+    let fd = connect(&first);
+    let said = decide("second").unwrap_err().to_string();
+    assert!(said.starts_with("network: tap0_urunc of unikernel first is already in"), "{said}");
+
+    // The first one ends by itself and leaves its redirect; a tap that nobody holds any more is only passed over.
+    drop(fd);
+    bed.container.run("ip tuntap add tap0_urunc mode tap");
+    bed.container.run("ip link set tap0_urunc up alias urunc:zeroth:1:2");
+    let second = decide("second").unwrap();
+    assert_eq!(second.name, "tap1_urunc");
+    let responder = Responder::start(connect(&second), Ipv4Addr::new(10, 11, 12, 2), 0);
+    bed.echo(b"second");
+    responder.stop();
+}
+
+#[test]
 fn a_redirect_interrupted_half_way_is_removed() {
     let bed = Bed::new();
     let before = bed.container.inventory();
@@ -234,7 +264,7 @@ fn a_taken_name_is_an_error_and_its_owner_keeps_it() {
 fn errors_name_the_object_and_carry_the_kernels_words() {
     let bed = Bed::new();
     let before = bed.container.inventory();
-    let refused = |change: &dyn Fn(&mut urunc_plan::launch::Tap)| {
+    let refused = |change: &dyn Fn(&mut Tap)| {
         let mut plan = bed.plan("errors");
         change(&mut plan);
         let said = net::connect(bed.container.fd(), &plan, &alias("errors")).unwrap_err().to_string();
@@ -280,16 +310,19 @@ fn many_rounds_leave_nothing() {
     let bed = Bed::new();
     let before = bed.container.inventory();
     let plan = bed.plan("rounds");
-    let (mut connecting, mut disconnecting) = (Duration::ZERO, Duration::ZERO);
+    let [mut connecting, mut closing, mut disconnecting] = [Duration::ZERO; 3];
     for _ in 0..50 {
         let begin = Instant::now();
         let fd = net::connect(bed.container.fd(), &plan, &alias("rounds")).unwrap();
         connecting += begin.elapsed();
+        let begin = Instant::now();
         drop(fd);
+        closing += begin.elapsed();
         let begin = Instant::now();
         net::disconnect(bed.container.fd(), &plan).unwrap();
         disconnecting += begin.elapsed();
     }
-    println!("connect {:?}, disconnect {:?} on average of 50", connecting / 50, disconnecting / 50);
+    let [connect, close, disconnect] = [connecting, closing, disconnecting].map(|sum| sum / 50);
+    println!("connect {connect:?}, close {close:?}, disconnect {disconnect:?} on average of 50");
     assert_eq!(bed.container.inventory(), before);
 }

@@ -73,7 +73,8 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
 
 /// Undoes [`connect`], or what an interrupted one left; also when the tap or the device is gone already.
 ///
-/// Only what carries this container's mark is removed. Doing it again changes nothing.
+/// Only what carries this container's mark is removed, and an ingress qdisc without filters on the planned device:
+/// the mark is on the filter, so an interruption between the two leaves such a one. Doing it again changes nothing.
 pub fn disconnect(netns: BorrowedFd<'_>, tap: &Tap) -> Result<()> {
     let mut socket = in_namespace(netns, Socket::open)?;
     redirect::remove(&mut socket, (tap.device_index, &tap.device), &redirect::cookie(&tap.alias))?;

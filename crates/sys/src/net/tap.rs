@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::ioctl::{self, IntegerSetter, Opcode, Setter, opcode};
+use rustix::ioctl::{self, IntegerSetter, Opcode, Updater, opcode};
 use urunc_plan::launch::Tap;
 use urunc_plan::network::Owner;
 
@@ -46,9 +46,10 @@ pub(super) fn create(tap: &Tap) -> Result<OwnedFd> {
     // Without EXCL a tap of this name that someone else keeps would be attached to, not refused.
     let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_TUN_EXCL | header;
     let flags = c_short::from_ne_bytes(u16::try_from(flags).unwrap_or_default().to_ne_bytes());
-    let request = Ifreq { name, flags, rest: [0; 22] };
+    let mut request = Ifreq { name, flags, rest: [0; 22] };
     // SAFETY: TUNSETIFF reads (and writes back) one struct ifreq, which is what `Ifreq` is laid out as.
-    unsafe { ioctl::ioctl(&fd, Setter::<TUNSETIFF, Ifreq>::new(request)) }.map_err(fail("create tap"))?;
+    unsafe { ioctl::ioctl(&fd, Updater::<TUNSETIFF, Ifreq>::new(&mut request)) }
+        .map_err(fail("create tap"))?;
     // SAFETY: the argument of these three requests is the number itself.
     unsafe {
         ioctl::ioctl(&fd, IntegerSetter::<TUNSETOWNER>::new_usize(tap.uid as usize))
