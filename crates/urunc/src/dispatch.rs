@@ -87,7 +87,7 @@ fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
     if store.find(id).ok()?.is_some() {
         return None;
     }
-    let default = settings::load().map(|loaded| loaded.settings.delegate).unwrap_or_default();
+    let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
     let verdict = delegate::recall(&store, id, &default)?;
     if matches!(command, Command::Delete { .. }) {
         delegate::forget(&store, id);

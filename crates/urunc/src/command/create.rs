@@ -10,7 +10,7 @@ use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
 use urunc_sys::{cgroup, fdpass};
 
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Config};
 use crate::cli::{Global, Launch};
 use crate::facts::{self, Image};
 use crate::handshake::{self, Message};
@@ -98,17 +98,12 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
 
 /// Steps 1 to 3: everything that can be refused before the first side effect.
 fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
-    let mut bundle = bundle::load(bundle)?;
-    let loaded = settings::load()?;
+    let config = bundle::read(bundle)?;
+    let loaded = settings::active()?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let image = Image::open(&bundle.rootfs);
-    let file = match &image {
-        Ok(image) => image.urunc_json().context("image")?,
-        Err(_) => None,
-    };
-    let keys = match annotations::classify(&bundle.annotations, file.as_deref())? {
+    let keys = match classify(&config)? {
         Verdict::Unikernel { keys, notices } => {
             for notice in notices {
                 log::info!("{}", notice.text);
@@ -122,7 +117,8 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
             return Ok(Err(delegate::Verdict { runtime, reason }));
         }
     };
-    let mut image = image?;
+    let mut bundle = config.bundle()?;
+    let mut image = Image::open(&bundle.rootfs)?;
     bundle.request.id = id.to_owned();
     bundle.request.settings = loaded.settings;
     facts::read_image(&mut image, keys, &mut bundle.request)?;
@@ -130,6 +126,13 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
     Ok(Ok(Checked { record: record(bundle, host), image, plan }))
+}
+
+/// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
+fn classify(config: &Config) -> anyhow::Result<Verdict> {
+    let image = config.rootfs().and_then(|rootfs| Image::open(&rootfs).ok());
+    let file = image.map(|image| image.urunc_json()).transpose()?.flatten();
+    Ok(annotations::classify(config.annotations(), file.as_deref())?)
 }
 
 /// The plan of a bundle, for `urunc plan`: what `create` would check, without a side effect.

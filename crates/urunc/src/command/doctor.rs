@@ -20,7 +20,7 @@ struct Finding {
 /// # Errors
 /// Standard output is gone.
 pub fn run(_security: bool) -> anyhow::Result<u8> {
-    let settings = settings::load().map(|loaded| loaded.settings).unwrap_or_default();
+    let settings = settings::active().map(|loaded| loaded.settings).unwrap_or_default();
     let findings = examine(&settings);
     let mut text = String::new();
     for finding in &findings {

@@ -33,7 +33,7 @@ fn delegated(store: &Store) -> anyhow::Result<Vec<Value>> {
     if !foreign {
         return Ok(Vec::new());
     }
-    let runtime = delegate::program(&settings::load()?.settings.delegate);
+    let runtime = delegate::program(&settings::active()?.settings.delegate);
     let output = std::process::Command::new(&runtime)
         .arg("--root")
         .arg(store.path())
