@@ -29,6 +29,27 @@ const DIFFERENCES: &[(Flavour, &str, &str)] = &[
         "lifecycle/a-failing-poststop-hook-does-not-stop-the-next-one",
         "runc ends the list of poststop hooks at the first failure",
     ),
+    (
+        Flavour::Runc,
+        "crash/create-killed-in-prestart",
+        "runc delete --force forgets the cgroups of a create that was killed",
+    ),
+    (
+        Flavour::Runc,
+        "crash/create-killed-in-createRuntime",
+        "runc delete --force forgets the cgroups of a create that was killed",
+    ),
+    (
+        Flavour::Runc,
+        "crash/create-killed-in-createContainer",
+        "runc delete --force forgets the cgroups of a create that was killed",
+    ),
+    (
+        Flavour::Runc,
+        "crash/create-killed-at-many-moments",
+        "runc delete --force forgets the cgroups of a create that was killed",
+    ),
+    (Flavour::Runc, "crash/start-killed-in-poststart", "runc 1.1 runs poststart hooks at the end of create"),
 ];
 
 /// Why `case` does not hold for `flavour`, if it is known not to.
