@@ -14,6 +14,8 @@ use crate::bundle::Hooks;
 const RECORD: &str = "record.json";
 const PLAN: &str = "plan.json";
 const STATUS: &str = "status.json";
+/// Apart from the status: `kill` takes no lock and must not overwrite what `start` writes.
+const SIGNAL: &str = "signal";
 /// Init's listener, in the state directory.
 pub const SOCKET: &str = "init.sock";
 /// Longest state file read back, bytes.
@@ -55,8 +57,6 @@ pub struct Status {
     pub start_time: u64,
     /// Boot in which both are valid.
     pub boot_id: String,
-    /// Last signal sent by `kill` that ends a process.
-    pub signal: Option<i32>,
 }
 
 /// Phases that are written down.
@@ -279,12 +279,25 @@ impl Container {
         (is_alive(status) && !process::ended(pidfd.as_fd())).then_some(pidfd)
     }
 
+    /// Last signal sent by `kill` that ends a process.
+    pub fn signal(&self) -> Option<i32> {
+        String::from_utf8(atomic::read(self.dir.as_fd(), SIGNAL, 16).ok()?).ok()?.parse().ok()
+    }
+
+    /// Stores it.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn save_signal(&self, signal: i32) -> anyhow::Result<()> {
+        Ok(atomic::write(self.dir.as_fd(), SIGNAL, signal.to_string().as_bytes())?)
+    }
+
     /// Removes the directory and what we put into it; what others put there stays and is an error.
     ///
     /// # Errors
     /// ENOTEMPTY.
     pub fn remove(&self, store: &Store) -> anyhow::Result<()> {
-        for name in [SOCKET, STATUS, PLAN, RECORD] {
+        for name in [SOCKET, SIGNAL, STATUS, PLAN, RECORD] {
             atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
             atomic::remove(self.dir.as_fd(), name)?;
         }

@@ -227,7 +227,6 @@ fn accompany(
         pid: child.pid,
         start_time: stat.start_time,
         boot_id: process::boot_id(),
-        signal: None,
     };
     container.save_status(&status)?;
     cgroup::adopt(&plan.cgroup, child.pid).context("enter the cgroup")?;

@@ -14,7 +14,7 @@ use crate::state::{Container, Life};
 /// `container not running`: engines look for these words.
 pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<u8> {
     let (_, container) = super::existing(global, id)?;
-    let mut status = container.status()?;
+    let status = container.status()?;
     if all {
         for pid in cgroup::pids(&container.plan()?.cgroup) {
             if let Ok(pidfd) = process::pidfd(pid) {
@@ -29,8 +29,7 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
         bail!("container not running");
     };
     if ends_a_process(signal) {
-        status.signal = Some(signal);
-        container.save_status(&status)?;
+        container.save_signal(signal)?;
     }
     if !all {
         process::signal(pidfd.as_fd(), signal)?;

@@ -26,7 +26,7 @@ pub fn describe(container: &Container) -> anyhow::Result<Value> {
     let (record, status) = (container.record()?, container.status()?);
     let life = Container::life(&status);
     let mut annotations = record.annotations.clone();
-    annotations.extend(ours(container, &status, life));
+    annotations.extend(ours(container, life));
     Ok(json!({
         "ociVersion": record.oci_version,
         "id": container.id,
@@ -41,9 +41,9 @@ pub fn describe(container: &Container) -> anyhow::Result<Value> {
 }
 
 /// What we add: the plan's own annotations and, once stopped, the signal that was sent.
-fn ours(container: &Container, status: &crate::state::Status, life: Life) -> BTreeMap<String, String> {
+fn ours(container: &Container, life: Life) -> BTreeMap<String, String> {
     let mut annotations = container.plan().map(|plan| plan.annotations).unwrap_or_default();
-    if let Some(signal) = status.signal.filter(|_| life == Life::Stopped) {
+    if let Some(signal) = container.signal().filter(|_| life == Life::Stopped) {
         annotations.insert("com.urunc.state.signal".into(), signals::name(signal));
     }
     annotations
