@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use urunc_plan::annotations::{self, Verdict};
 use urunc_plan::{HostFacts, LaunchPlan, NetFacts, Request};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = directories("plans").into_iter().map(|dir| trial("plans", dir, plan)).collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let plans = directories("plans").into_iter().map(|dir| trial("plans", dir, plan));
+    let keys = directories("keys").into_iter().map(|dir| trial("keys", dir, keys));
+    libtest_mimic::run(&arguments, plans.chain(keys).collect()).exit();
 }
 
 fn trial(group: &str, dir: PathBuf, run: fn(&Path) -> Outcome) -> Trial {
@@ -26,7 +29,7 @@ struct Outcome {
     content: String,
 }
 
-const EXPECTED: &[&str] = &["plan.json", "error.txt"];
+const EXPECTED: &[&str] = &["plan.json", "keys.json", "container.txt", "error.txt"];
 
 fn plan(dir: &Path) -> Outcome {
     let (request, host, net) = inputs(dir);
@@ -44,25 +47,49 @@ fn plan(dir: &Path) -> Outcome {
     }
 }
 
+fn keys(dir: &Path) -> Outcome {
+    let (annotations, file) = (dir.join("annotations.json"), dir.join("urunc.json"));
+    let annotations = if annotations.exists() { read(&annotations) } else { BTreeMap::new() };
+    let file = file.exists().then(|| fs::read(&file).unwrap());
+    match annotations::classify(&annotations, file.as_deref()) {
+        Ok(Verdict::Container { reason }) => {
+            Outcome { file: "container.txt", content: format!("{reason}\n") }
+        }
+        Ok(Verdict::Unikernel { keys, notices }) => {
+            let text = serde_json::to_string_pretty(&serde_json::json!({ "keys": keys, "notices": notices }));
+            Outcome { file: "keys.json", content: text.unwrap() + "\n" }
+        }
+        Err(error) => Outcome { file: "error.txt", content: format!("{error}\n") },
+    }
+}
+
 fn inputs(dir: &Path) -> (Request, HostFacts, Option<NetFacts>) {
     let net = dir.join("net.json");
     (read(&dir.join("request.json")), read(&dir.join("host.json")), net.exists().then(|| read(&net)))
 }
 
+/// Every leaf says where it comes from.
 fn assert_sources(plan: &LaunchPlan) {
-    fn leaves(value: &serde_json::Value, path: &str) {
+    fn leaves(value: &Value, path: &str) {
         match value {
-            serde_json::Value::Object(members) if members.contains_key("from") => {
-                assert!(members["from"].is_string(), "no source for {path}");
+            Value::Object(leaf) if leaf.contains_key("from") => {
+                assert!(leaf["from"].is_string(), "no source for {path}");
             }
-            serde_json::Value::Object(members) => {
-                members.iter().for_each(|(k, v)| leaves(v, &format!("{path}/{k}")))
+            Value::Object(members) => {
+                for (name, value) in members {
+                    leaves(value, &format!("{path}/{name}"));
+                }
             }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| leaves(item, path)),
+            Value::Array(items) => {
+                for item in items {
+                    leaves(item, path);
+                }
+            }
             _ => panic!("{path} is not annotated"),
         }
     }
     leaves(&urunc_plan::show::json(plan), "");
+    assert!(!urunc_plan::show::text(plan).contains("(?)"));
 }
 
 fn compare(dir: &Path, outcome: &Outcome) -> Result<(), Failed> {
