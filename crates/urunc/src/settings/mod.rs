@@ -37,6 +37,14 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// [`load`] with `URUNC_CONFIG_FILE` of this process.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn active() -> anyhow::Result<Loaded> {
+    load(std::env::var_os("URUNC_CONFIG_FILE").as_deref())
+}
+
 /// Reads the file; `named` is the value of `URUNC_CONFIG_FILE`.
 ///
 /// # Errors

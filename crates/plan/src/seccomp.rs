@@ -1,1 +1,0 @@
-//! OCI seccomp profiles and our own lists, compiled to BPF.
