@@ -7,6 +7,7 @@ mod bed;
 #[path = "net/guest.rs"]
 mod guest;
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -54,6 +55,35 @@ fn facts_of_a_namespace() {
     let empty = Namespace::new();
     let facts = net::facts(empty.fd(), bed.peer.fd()).unwrap();
     assert!(facts.devices.is_empty() && facts.default_routes.is_empty());
+}
+
+#[test]
+fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
+    let bed = Bed::new();
+    let addresses: Vec<(Ipv4Addr, u8)> = (0..1000u32)
+        .map(|number| (Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 77, 0, 0)) + number), 32))
+        .collect();
+    let mut batch = tempfile::NamedTempFile::new().unwrap();
+    for (address, prefix) in &addresses {
+        writeln!(batch, "addr add {address}/{prefix} dev eth0").unwrap();
+    }
+    bed.container.run(&format!("ip -batch {}", batch.path().display()));
+    std::thread::scope(|scope| {
+        let changing = scope.spawn(|| {
+            for _ in 0..20 {
+                bed.container.run("ip link add v0 type veth peer name v1");
+                bed.container.run("ip addr add 10.78.0.1/32 dev v0");
+                bed.container.run("ip link del v0");
+            }
+        });
+        while !changing.is_finished() {
+            let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
+            let eth0 = facts.devices.iter().find(|device| device.name == "eth0").unwrap();
+            assert_eq!(eth0.ipv4[1..], addresses, "whole and in order");
+        }
+    });
+    let host = std::fs::File::open("/proc/self/ns/net").unwrap();
+    assert!(net::facts(host.as_fd(), host.as_fd()).unwrap().host_namespace);
 }
 
 #[test]
@@ -106,6 +136,7 @@ fn frames_pass_both_ways_and_undo_leaves_nothing() {
     for size in [0, 1, 500, 1422] {
         bed.echo(&vec![7; size]);
     }
+    bed.echo_segmented(5, 1000);
     responder.stop();
     net::disconnect(bed.container.fd(), &plan).unwrap();
     assert_eq!(bed.container.inventory(), before);

@@ -98,13 +98,39 @@ impl Bed {
 
     /// Sends a datagram from the peer to the guest's echo port and waits for the same one.
     pub(crate) fn echo(&self, payload: &[u8]) {
-        let bound = || Ok(UdpSocket::bind((Ipv4Addr::new(10, 11, 0, 1), 0)).unwrap());
-        let socket = net::in_namespace(self.peer.fd(), bound).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let socket = self.peer_socket();
         socket.send_to(payload, (Ipv4Addr::new(10, 11, 12, 2), 7)).unwrap();
         let mut answer = [0; 2000];
         let length = socket.recv(&mut answer).unwrap();
         assert!(answer[..length] == *payload, "{length} of {} bytes", payload.len());
+    }
+
+    /// Sends one large buffer that the kernel cuts as late as it can (UDP_SEGMENT, udp(7)), and waits for every part.
+    pub(crate) fn echo_segmented(&self, parts: u8, size: u16) {
+        let socket = self.peer_socket();
+        let value = libc::c_int::from(size);
+        let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap();
+        let pointer = (&raw const value).cast();
+        // SAFETY: the option's value lives across the call and has the length given.
+        #[allow(unsafe_code)]
+        let outcome = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, pointer, length)
+        };
+        assert_eq!(outcome, 0, "UDP_SEGMENT: {}", std::io::Error::last_os_error());
+        let payload: Vec<u8> = (0..parts).flat_map(|part| vec![part; size.into()]).collect();
+        socket.send_to(&payload, (Ipv4Addr::new(10, 11, 12, 2), 7)).unwrap();
+        for part in 0..parts {
+            let mut answer = [0; 4096];
+            let length = socket.recv(&mut answer).unwrap();
+            assert!(answer[..length] == vec![part; size.into()], "part {part}: {length} bytes");
+        }
+    }
+
+    fn peer_socket(&self) -> UdpSocket {
+        let bound = || Ok(UdpSocket::bind((Ipv4Addr::new(10, 11, 0, 1), 0)).unwrap());
+        let socket = net::in_namespace(self.peer.fd(), bound).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
     }
 }
 

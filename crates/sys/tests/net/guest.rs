@@ -41,6 +41,7 @@ fn serve(mut tap: File, address: Ipv4Addr, header: usize, end: &AtomicBool) {
         poll(&mut [PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)], Some(&tick)).unwrap();
         // The descriptor must be non-blocking: an empty tap is an error here, not a wait.
         let Ok(length) = tap.read(&mut buffer) else { continue };
+        assert!(length <= header + 14 + 1450, "longer than the MTU: {length}");
         if let Some(answer) = answer(&buffer[header..length], address.octets()) {
             let frame = [&vec![0; header][..], &answer].concat();
             assert_eq!(tap.write(&frame).unwrap(), frame.len());
