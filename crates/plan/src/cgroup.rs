@@ -1,1 +1,0 @@
-//! `linux.resources` and `cgroupsPath` to directories and ordered (file, value) lists.
