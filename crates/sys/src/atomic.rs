@@ -74,7 +74,7 @@ pub fn read_all(fd: OwnedFd, name: &str, limit: u64) -> Result<Vec<u8>> {
     if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
         return refuse(libc::EINVAL);
     }
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(stat.st_size.unsigned_abs().min(limit) as usize + 1);
     std::fs::File::from(fd)
         .take(limit + 1)
         .read_to_end(&mut content)

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::{
@@ -95,8 +95,8 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     loop {
         match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
             Ok(fd) => {
-                let peer = rustix::net::sockopt::socket_peercred(&fd).map_err(|e| error("peercred", e))?;
-                if peer.uid.is_root() || peer.uid == rustix::process::geteuid() {
+                let peer = peer_uid(fd.as_fd())?;
+                if peer == 0 || peer == rustix::process::geteuid().as_raw() {
                     return Ok(fd);
                 }
             }
@@ -104,6 +104,24 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
             Err(e) => return Err(error("accept", e)),
         }
     }
+}
+
+/// User id of the peer at the time it connected (SO_PEERCRED). Its pid is 0 when it lives in an outer pid namespace,
+/// which rustix's type for it cannot hold: hence libc.
+fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut size = size_of::<libc::ucred>() as u32;
+    // SAFETY: the kernel writes at most `size` bytes into `peer`.
+    let rc = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut size,
+        )
+    };
+    if rc == 0 { Ok(peer.uid) } else { Err(SysError::last("peercred", "handshake socket")) }
 }
 
 /// Gives up on a peer that does not answer: every later receive fails with EAGAIN after this time.
@@ -225,7 +243,6 @@ fn fill(fd: BorrowedFd<'_>, mut bytes: &mut [u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn frames_carry_bytes_and_descriptors() {

@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, bail};
-use urunc_plan::launch::{Exec, FdSource, Filter, Namespaces, Program, Stderr, Tender};
-use urunc_plan::{LaunchPlan, MONITOR_LOG};
+use urunc_plan::bpf::Insn;
+use urunc_plan::launch::{Exec, FdSource, Namespaces, Program, Stderr, Tender};
+use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
 use urunc_sys::{fdpass, identity, process, root};
 
 use crate::bundle::Hooks;
@@ -191,8 +192,8 @@ fn exec(plan: &LaunchPlan, program: &Program, socket: &OwnedFd, tap: Option<Owne
     redirect_stderr(program).step("standard error")?;
     process::place_fds(&borrowed).step("descriptors")?;
     handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
-    for program in &programs {
-        urunc_sys::seccomp::install(program).step("seccomp")?;
+    for (program, flags) in &programs {
+        urunc_sys::seccomp::install(program, *flags).step("seccomp")?;
     }
     Err(process::exec(&program.path, &program.args, &program.env)).step("exec")
 }
@@ -206,9 +207,10 @@ fn above(socket: &OwnedFd, count: usize) -> anyhow::Result<OwnedFd> {
     copies.pop().context("descriptor table")
 }
 
-fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<Vec<urunc_plan::bpf::Insn>>> {
-    let filters = plan.seccomp.iter().filter(|filter| !matches!(filter, Filter::Tender));
-    Ok(filters.map(|filter| urunc_plan::seccomp::compile(filter, std::env::consts::ARCH)).collect::<Result<_, _>>()?)
+/// Compiled before the first one is installed: a filter may forbid what compiling needs.
+fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<(Vec<Insn>, u32)>> {
+    let compile = |filter| anyhow::Ok((seccomp::compile(filter, std::env::consts::ARCH)?, seccomp::flags(filter)?));
+    plan.seccomp.iter().map(compile).collect()
 }
 
 /// A listening socket in the private root, as the container's user.

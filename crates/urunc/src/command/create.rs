@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use urunc_plan::annotations::{self, Verdict};
+use urunc_plan::input::ImageKeys;
 use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
 use urunc_sys::{cgroup, fdpass};
@@ -110,7 +111,7 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
             }
             keys
         }
-        Verdict::Container { .. } if loaded.settings.delegate == "process" => annotations::process_keys(),
+        Verdict::Container { .. } if loaded.settings.delegate == "process" => process_keys(),
         Verdict::Container { reason } => {
             let runtime = delegate::program(&loaded.settings.delegate);
             log::debug!("ordinary container for {}: {reason}", runtime.display());
@@ -126,6 +127,11 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
     Ok(Ok(Checked { record: record(bundle, host), image, plan }))
+}
+
+/// What the operator's `[runtime] delegate = "process"` makes of an ordinary bundle.
+fn process_keys() -> ImageKeys {
+    ImageKeys { guest: "process".into(), monitor: "process".into(), origin: "config.json".into(), ..Default::default() }
 }
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.

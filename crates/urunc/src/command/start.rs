@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use urunc_plan::launch::{Exec, Ready};
+use urunc_plan::network::Owner;
 use urunc_plan::{LaunchPlan, MONITOR_LOG, NetFacts, decide};
 use urunc_sys::{fdpass, net, process};
 
@@ -86,8 +87,9 @@ fn connect_and_go(
     container.save_plan(&plan)?;
     let tap = match &plan.net {
         Some(tap) => {
-            let owner = format!("{}{}:{}", tap.alias, status.pid, status.start_time);
-            Some(net::connect(netns.as_fd(), tap, &owner).context("network")?)
+            let pid = status.pid.unsigned_abs();
+            let owner = Owner { id: tap.alias.clone(), pid, start_time: status.start_time };
+            Some(net::connect(netns.as_fd(), tap, &owner.to_string()).context("network")?)
         }
         None => None,
     };
