@@ -1,12 +1,12 @@
 //! What `state`, `list` and `ps` print, from plain data, in runc's forms.
 
 use anyhow::{Context, anyhow};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One container as `state` prints it and `list` lists it; field names and order are runc's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ContainerState {
     /// `ociVersion` of its config.json.
     pub oci_version: String,
