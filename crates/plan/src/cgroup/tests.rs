@@ -270,7 +270,7 @@ const PRIVATE: [&str; 8] = [
 
 #[test]
 fn v1_devices() {
-    let with_private = |first: &[&str]| [first, &PRIVATE].concat();
+    let with_private = |first: &[&'static str]| [first, &PRIVATE].concat();
     assert_eq!(device_lines(json!([])), with_private(&["deny a"]));
     assert_eq!(device_lines(json!([{"allow": false, "access": "rwm"}])), with_private(&["deny a"]));
     assert_eq!(device_lines(json!([{"allow": true, "access": "rwm"}])), ["allow a"]);
