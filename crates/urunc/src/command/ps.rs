@@ -20,7 +20,7 @@ pub fn run(global: &Global, id: &str, format: Format, args: &[OsString]) -> anyh
     if Container::life(&status) == Life::Stopped && format == Format::Table {
         bail!("container not running");
     }
-    let mut pids = cgroup::pids(&container.plan()?.cgroup);
+    let mut pids = cgroup::pids(&container.plan()?.cgroup)?;
     if Container::process(&status).is_some() && !pids.contains(&status.pid) {
         pids.push(status.pid);
     }
