@@ -79,8 +79,9 @@ pub(super) fn hugetlb(resources: &Field<'_>, tree: &mut Tree<'_>) -> Result<(), 
     for page in resources.items("hugepageLimits")? {
         let size_field = page.required("pageSize")?;
         let size = size_field.as_text()?;
-        if !size.ends_with("KB") && !size.ends_with("MB") && !size.ends_with("GB")
-            || !size[..size.len() - 2].bytes().all(|digit| digit.is_ascii_digit())
+        let digits = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit));
+        if !digits
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
         {
             return Err(size_field.error(format!("want a size like 2MB, not {size:?}")));
         }

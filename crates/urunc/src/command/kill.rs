@@ -16,7 +16,7 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
     let (_, container) = super::existing(global, id)?;
     let status = container.status()?;
     if all {
-        for pid in cgroup::pids(&container.plan()?.cgroup) {
+        for pid in cgroup::pids(&container.plan()?.cgroup)? {
             if let Ok(pidfd) = process::pidfd(pid) {
                 let _ = process::signal(pidfd.as_fd(), signal);
             }

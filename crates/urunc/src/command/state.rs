@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use crate::cli::Global;
 use crate::signals;
 use crate::state::{Container, Life};
+use crate::table::{self, ContainerState};
 
 /// The command: runc's fields as indented JSON.
 ///
@@ -14,7 +13,7 @@ use crate::state::{Container, Life};
 /// Unknown container.
 pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
     let (_, container) = super::existing(global, id)?;
-    super::print(&format!("{:#}", describe(&container)?))?;
+    super::print(&table::state(&describe(&container)?)?)?;
     Ok(0)
 }
 
@@ -22,22 +21,22 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 ///
 /// # Errors
 /// The state files are damaged.
-pub fn describe(container: &Container) -> anyhow::Result<Value> {
+pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
     let (record, status) = (container.record()?, container.status()?);
     let life = Container::life(&status);
-    let mut annotations = record.annotations.clone();
+    let mut annotations = record.annotations;
     annotations.extend(ours(container, life));
-    Ok(json!({
-        "ociVersion": record.oci_version,
-        "id": container.id,
-        "pid": if life == Life::Stopped { 0 } else { status.pid },
-        "status": life.name(),
-        "bundle": record.bundle,
-        "rootfs": record.rootfs,
-        "created": record.created,
-        "annotations": annotations,
-        "owner": "",
-    }))
+    Ok(ContainerState {
+        oci_version: record.oci_version,
+        id: container.id.clone(),
+        pid: if life == Life::Stopped { 0 } else { status.pid },
+        status: life.name().to_owned(),
+        bundle: record.bundle.display().to_string(),
+        rootfs: record.rootfs.display().to_string(),
+        created: record.created,
+        annotations,
+        owner: String::new(),
+    })
 }
 
 /// What we add: the plan's own annotations and, once stopped, the signal that was sent.
