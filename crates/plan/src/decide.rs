@@ -253,7 +253,7 @@ fn rules(req: &Request, devices: &[Device]) -> Vec<DeviceRule> {
         kind: 'c',
         major: Some(major),
         minor,
-        access: "rw".to_owned(),
+        access: "rwm".to_owned(),
     };
     let terminal = [rule(5, Some(2)), rule(136, None)];
     let devices = devices.iter().map(|device| rule(device.major, Some(device.minor)));

@@ -73,8 +73,10 @@ fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
 
 /// Guests and monitors come from the planner's registries; `process` is for tests and no image can ask for it.
 fn features() -> anyhow::Result<u8> {
-    let guests: Vec<&str> = urunc_plan::guest::ALL.iter().map(|g| g.name()).filter(|n| *n != "process").collect();
-    let monitors: Vec<&str> = urunc_plan::monitor::ALL.iter().map(|m| m.name()).filter(|n| *n != "process").collect();
+    let guests: Vec<&str> =
+        urunc_plan::guest::ALL.iter().map(|g| g.name()).filter(|n| *n != "process").collect();
+    let monitors: Vec<&str> =
+        urunc_plan::monitor::ALL.iter().map(|m| m.name()).filter(|n| *n != "process").collect();
     command::print(&format!("{:#}", features::document(&guests, &monitors))).map(|()| 0)
 }
 
