@@ -139,12 +139,14 @@ fn split(
         return Ok(Memory { guest_mib: 0, overhead_bytes: 0, limit_bytes: limit });
     }
     let kernel = req.kernel.as_ref();
-    // A Solo5 image says where it ends; a Linux kernel unpacks itself and then its initrd, both beside the packed form.
     let image = match kernel.and_then(|facts| facts.solo5.as_ref()) {
+        // A Solo5 image says where it ends.
         Some(image) => image.end,
-        None => kernel
-            .map_or(0, |facts| facts.bytes)
-            .saturating_add(req.initrd_bytes.unwrap_or(0).saturating_mul(2)),
+        // A Linux kernel unpacks itself to two or three times its size, and its initrd beside the packed form.
+        None => {
+            let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
+            kernel.saturating_mul(3).saturating_add(initrd.saturating_mul(2))
+        }
     };
     let bounds = Bounds {
         least: image.saturating_add(pair.guest.wants().least_ram),

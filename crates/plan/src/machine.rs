@@ -44,7 +44,7 @@ pub struct Wants {
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.
     pub initrd: bool,
-    /// Least RAM it boots with, bytes, beside its kernel file and twice its initrd.
+    /// Least RAM it boots with, bytes, beside what its kernel and initrd files take.
     pub least_ram: u64,
 }
 
