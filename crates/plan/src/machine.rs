@@ -18,7 +18,7 @@ impl BootProtocol {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Solo5Spt => "a Solo5 spt image",
-            Self::Linux => "the Linux boot protocol",
+            Self::Linux => "a Linux kernel",
             Self::Program => "an ordinary program",
         }
     }
