@@ -114,7 +114,7 @@ pub struct CgroupGroup {
 pub struct CgroupWrite {
     /// File name in the directory.
     pub file: String,
-    /// Value.
+    /// Value. Empty, for `cpuset.cpus` and `cpuset.mems` of v1: the parent's.
     pub value: String,
 }
 

@@ -10,6 +10,7 @@ pub mod cmdline;
 pub mod command;
 pub mod decide;
 pub mod error;
+pub mod field;
 pub mod guest;
 pub mod input;
 pub mod jail;

@@ -105,6 +105,3 @@ pub fn parse_load(file: &dyn ReadAt) -> Result<Option<(Solo5Image, Load)>, Strin
     };
     Ok(Some((image, load)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,0 @@
-//! System call numbers by name and architecture.

@@ -1,1 +1,0 @@
-//! Cgroup directories: prepare, adopt, remove.

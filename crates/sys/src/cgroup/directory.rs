@@ -1,0 +1,148 @@
+//! Making one group's directory and writing its files. This is on the path of every `create`: no call is made twice.
+
+use super::{absent_is, leaf};
+use crate::{Result, SysError};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use urunc_plan::launch::CgroupGroup;
+
+const CPUSETS: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+
+/// Directories made so far, removed in reverse unless kept.
+#[derive(Default)]
+pub(super) struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// All went well.
+    pub(super) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for dir in self.0.iter().rev() {
+            // Nothing better can be done while another error is on its way.
+            let _ = rustix::fs::rmdir(dir);
+        }
+    }
+}
+
+/// Makes a group with all its parents and applies its writes.
+pub(super) fn make(group: &CgroupGroup, made: &mut Made) -> Result<()> {
+    let (dir, mount) = (leaf(group), Path::new(&group.mount));
+    if !group.enable.is_empty() {
+        enable(group, mount, made)?;
+    }
+    if !make_dir(&dir, made)? && !processes(group)?.is_empty() {
+        let busy = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it already has processes; choose another linux.cgroupsPath",
+        );
+        return Err(SysError::new("use cgroup", dir.display().to_string(), busy));
+    }
+    let mut open: Option<(&str, File)> = None;
+    for write in &group.writes {
+        if !group.v2 && CPUSETS.contains(&write.file.as_str()) {
+            let heir = if write.value.is_empty() { &*dir } else { dir.parent().unwrap_or(mount) };
+            inherit(mount, heir, &write.file)?;
+            if write.value.is_empty() {
+                continue;
+            }
+        }
+        let path = dir.join(&write.file);
+        let file = match &mut open {
+            Some((name, file)) if *name == write.file => file,
+            _ => &mut open.insert((&write.file, open_to_write(&path, &write.value)?)).1,
+        };
+        file.write_all(write.value.as_bytes()).map_err(|source| write_error(&path, &write.value, source))?;
+    }
+    Ok(())
+}
+
+/// mkdir -p; true when the directory itself is new.
+fn make_dir(dir: &Path, made: &mut Made) -> Result<bool> {
+    let mkdir = || rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755));
+    let outcome = match (mkdir(), dir.parent()) {
+        (Err(Errno::NOENT), Some(parent)) => {
+            make_dir(parent, made)?;
+            mkdir()
+        }
+        (outcome, _) => outcome,
+    };
+    match outcome {
+        Ok(()) => made.0.push(dir.to_owned()),
+        Err(Errno::EXIST) => return Ok(false),
+        Err(errno) => return Err(SysError::new("make cgroup", dir.display().to_string(), errno)),
+    }
+    Ok(true)
+}
+
+/// v2: enables the controllers in every group from the root of the mount down to the leaf's parent.
+fn enable(group: &CgroupGroup, mount: &Path, made: &mut Made) -> Result<()> {
+    let parents = group.path.trim_start_matches('/').split('/').collect::<Vec<_>>();
+    let mut dir = mount.to_owned();
+    for component in &parents {
+        let file = dir.join("cgroup.subtree_control");
+        let on = read(&file)?;
+        let missing = group.enable.iter().filter(|name| !on.split_whitespace().any(|other| other == **name));
+        let request = missing.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
+        if !request.is_empty() {
+            write_once(&file, &request)?;
+        }
+        dir.push(component);
+        if dir != leaf(group) {
+            make_dir(&dir, made)?;
+        }
+    }
+    Ok(())
+}
+
+/// v1: a new group has no processors and no memory nodes; gives it its parent's, and the parent its own parent's.
+fn inherit(mount: &Path, dir: &Path, name: &str) -> Result<String> {
+    let file = dir.join(name);
+    let value = read(&file)?;
+    match dir.parent() {
+        Some(parent) if value.is_empty() && dir != mount => {
+            let value = inherit(mount, parent, name)?;
+            write_once(&file, &value)?;
+            Ok(value)
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Processes in a group; none when it does not exist. Processes out of sight of this pid namespace are 0.
+pub(super) fn processes(group: &CgroupGroup) -> Result<Vec<i32>> {
+    let file = leaf(group).join("cgroup.procs");
+    let error = |source| SysError::new("read", file.display().to_string(), source);
+    let text = absent_is(std::fs::read_to_string(&file), String::new()).map_err(error)?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Text of a small file, trimmed.
+fn read(path: &Path) -> Result<String> {
+    let error = |source| SysError::new("read", path.display().to_string(), source);
+    let mut text = String::with_capacity(256);
+    File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(error)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
+}
+
+/// One value into a file that must exist.
+pub(super) fn write_once(path: &Path, value: &str) -> Result<()> {
+    let mut file = open_to_write(path, value)?;
+    file.write_all(value.as_bytes()).map_err(|source| write_error(path, value, source))
+}
+
+fn open_to_write(path: &Path, value: &str) -> Result<File> {
+    let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    opened.map(File::from).map_err(|errno| write_error(path, value, errno.into()))
+}
+
+fn write_error(path: &Path, value: &str, source: io::Error) -> SysError {
+    SysError::new("write", format!("{value:?} to {}", path.display()), source)
+}

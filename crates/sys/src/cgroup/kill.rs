@@ -1,0 +1,110 @@
+//! Emptying and removing one group.
+
+use super::{absent_is, directory, leaf};
+use crate::{Result, SysError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use urunc_plan::launch::CgroupGroup;
+
+/// A killed process may have to release a lot of memory first.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A process that has exited leaves its group a moment later, without an event on v1.
+const RETRIES: u32 = 10;
+
+/// Removes a group; kills what is in it, if anything. A group that is gone is fine.
+pub(super) fn remove(group: &CgroupGroup) -> Result<()> {
+    let dir = leaf(group);
+    let error = |source: io::Error| SysError::new("remove cgroup", dir.display().to_string(), source);
+    if try_remove(&dir).map_err(error)? {
+        return Ok(());
+    }
+    if group.v2 {
+        kill_v2(&dir).map_err(error)?;
+    } else {
+        kill_v1(group)?;
+    }
+    for retry in 0..RETRIES {
+        if try_remove(&dir).map_err(error)? {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1 << retry));
+    }
+    Err(error(Errno::BUSY.into()))
+}
+
+/// False: busy.
+fn try_remove(dir: &Path) -> io::Result<bool> {
+    match rustix::fs::rmdir(dir) {
+        Err(Errno::BUSY) => Ok(false),
+        outcome => absent_is(outcome.map_err(io::Error::from), ()).map(|()| true),
+    }
+}
+
+/// `cgroup.kill` (Linux 5.14) reaches every process at once; `cgroup.events` tells when the last one has left.
+fn kill_v2(dir: &Path) -> io::Result<()> {
+    let mut events = File::open(dir.join("cgroup.events"))?;
+    fs::write(dir.join("cgroup.kill"), "1")?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut text = String::new();
+    loop {
+        text.clear();
+        events.rewind()?;
+        events.read_to_string(&mut text)?;
+        if text.contains("populated 0") {
+            return Ok(());
+        }
+        wait(&events, PollFlags::PRI, deadline)?;
+    }
+}
+
+/// SIGKILL by pidfd, checked to be still of this group after the pidfd was opened; until no process is left.
+fn kill_v1(group: &CgroupGroup) -> Result<()> {
+    let dir = leaf(group);
+    let error = |source: io::Error| SysError::new("empty cgroup", dir.display().to_string(), source);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let pids = directory::processes(group)?;
+        if pids.is_empty() {
+            return Ok(());
+        }
+        let opened: Vec<(i32, OwnedFd)> =
+            pids.iter().filter_map(|pid| Some((*pid, open_pid(*pid)?))).collect();
+        let still = directory::processes(group)?;
+        if still.iter().any(|pid| *pid <= 1 || *pid == std::process::id().cast_signed()) {
+            let foreign = io::Error::other("it has a process that is not the container's");
+            return Err(error(foreign));
+        }
+        for (_, process) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
+            match pidfd_send_signal(process, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => wait(process, PollFlags::IN, deadline).map_err(error)?,
+                Err(errno) => return Err(error(errno.into())),
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(error(Errno::TIMEDOUT.into()));
+        }
+    }
+}
+
+fn open_pid(pid: i32) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
+}
+
+/// Waits for an event of a descriptor.
+fn wait(fd: &impl AsFd, events: PollFlags, deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(fd, events)], Some(&timeout)) {
+            Ok(0) => return Err(Errno::TIMEDOUT.into()),
+            Err(Errno::INTR) => {}
+            outcome => return outcome.map(drop).map_err(io::Error::from),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Cgroup directories: prepare, adopt, remove.
+//!
+//! `prepare` applies a plan to directories that are the container's alone; v2 hands out a descriptor for
+//! `CLONE_INTO_CGROUP`, v1 groups `adopt` the process afterwards.
+
+mod devices;
+mod directory;
+mod kill;
+
+use crate::{Result, SysError};
+use directory::Made;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use urunc_plan::cgroup::facts;
+use urunc_plan::input::CgroupFacts;
+use urunc_plan::launch::{Cgroup, CgroupGroup};
+
+/// Which hierarchies are mounted, and where this process is in them.
+pub fn facts() -> Result<CgroupFacts> {
+    let read = |path: &str| fs::read_to_string(path).map_err(|source| SysError::new("read", path, source));
+    let mountinfo = read("/proc/self/mountinfo")?;
+    let controllers = match facts::v2_mount_point(&mountinfo) {
+        Some(point) => read(&format!("{point}/cgroup.controllers"))?,
+        None => String::new(),
+    };
+    Ok(facts::parse(&mountinfo, &read("/proc/self/cgroup")?, &controllers))
+}
+
+/// Makes every group, writes its limits in order and attaches the device program. Returns the v2 directory, when there
+/// is one, for clone3(2) with `CLONE_INTO_CGROUP`; the other groups still have to [`adopt`].
+///
+/// # Errors
+/// File and value of a refused write; a group that has processes already. Directories made by this call are gone then,
+/// others are as they were: do not [`remove`] after a failure.
+pub fn prepare(plan: &Cgroup) -> Result<Option<OwnedFd>> {
+    let mut made = Made::default();
+    let mut v2 = None;
+    for group in &plan.groups {
+        directory::make(group, &mut made)?;
+        if group.v2 {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
+                .map_err(|errno| SysError::new("open", leaf(group).display().to_string(), errno))?;
+            if !plan.device_rules.is_empty() {
+                devices::attach(&dir, &plan.device_rules)?;
+            }
+            v2 = Some(dir);
+        }
+    }
+    made.keep();
+    Ok(v2)
+}
+
+/// Moves a process of one thread into every v1 group.
+pub fn adopt(plan: &Cgroup, pid: i32) -> Result<()> {
+    let pid = pid.to_string();
+    plan.groups
+        .iter()
+        .filter(|group| !group.v2)
+        .try_for_each(|group| directory::write_once(&leaf(group).join("cgroup.procs"), &pid))
+}
+
+/// Processes in the container's groups, as this pid namespace numbers them; none when the groups are gone.
+pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
+    plan.groups.last().map_or(Ok(Vec::new()), directory::processes)
+}
+
+/// A group of the plan that already has processes, which are not the container's: ask before the intent is stored,
+/// for [`remove`] kills what it finds.
+pub fn occupied(plan: &Cgroup) -> Result<Option<PathBuf>> {
+    for group in &plan.groups {
+        if !directory::processes(group)?.is_empty() {
+            return Ok(Some(leaf(group)));
+        }
+    }
+    Ok(None)
+}
+
+/// Kills what is left in the container's groups and removes them; parents stay, as with runc. Idempotent.
+///
+/// # Errors
+/// The first group that could not be removed; the others are removed all the same.
+pub fn remove(plan: &Cgroup) -> Result<()> {
+    let mut outcome = Ok(());
+    for group in &plan.groups {
+        outcome = outcome.and(kill::remove(group));
+    }
+    outcome
+}
+
+/// How many processes of the container the kernel killed for lack of memory; 0 when nothing counts them.
+pub fn oom_kills(plan: &Cgroup) -> u64 {
+    let count = |group: &CgroupGroup| {
+        let file = if group.v2 { "memory.events" } else { "memory.oom_control" };
+        let text = fs::read_to_string(leaf(group).join(file)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    };
+    plan.groups.iter().filter_map(count).max().unwrap_or(0)
+}
+
+/// The container's own directory in a hierarchy.
+fn leaf(group: &CgroupGroup) -> PathBuf {
+    PathBuf::from(format!("{}{}", group.mount, group.path))
+}
+
+/// An absent file or directory is no error.
+fn absent_is<T>(result: io::Result<T>, default: T) -> io::Result<T> {
+    match result {
+        Err(error)
+            if error.raw_os_error().is_some_and(|code| {
+                [Errno::NOENT, Errno::NODEV].contains(&Errno::from_raw_os_error(code))
+            }) =>
+        {
+            Ok(default)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

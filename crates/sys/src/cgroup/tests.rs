@@ -1,0 +1,310 @@
+#![allow(unsafe_code)]
+
+use super::*;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use urunc_plan::input::{CgroupMount, HostFacts, Request};
+use urunc_plan::launch::{CgroupWrite, DeviceRule};
+
+/// Groups of this host at a path of their own; removed, with the parent, at the end of the test.
+struct Own {
+    plan: Cgroup,
+}
+
+impl Own {
+    fn new(resources: &str) -> Self {
+        Self { plan: planned(resources, &facts().unwrap()) }
+    }
+
+    fn file(&self, name: &str) -> String {
+        let text = |group: &CgroupGroup| fs::read_to_string(leaf(group).join(name)).ok();
+        self.plan.groups.iter().find_map(text).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = remove(&self.plan);
+        for group in &self.plan.groups {
+            let _ = fs::remove_dir(leaf(group).parent().unwrap());
+        }
+    }
+}
+
+fn planned(resources: &str, facts: &CgroupFacts) -> Cgroup {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let req = Request {
+        id: "leaf".into(),
+        cgroups_path: format!("/urunc-sys-test-{}-{number}/leaf", std::process::id()),
+        resources: serde_json::from_str(resources).unwrap(),
+        ..Request::default()
+    };
+    let host = HostFacts { cgroup: facts.clone(), ..HostFacts::default() };
+    urunc_plan::cgroup::plan(&req, &host, &[]).unwrap()
+}
+
+/// The v2 hierarchy alone, whatever controllers v1 holds.
+fn only_v2() -> Own {
+    let facts = CgroupFacts { v1: std::collections::BTreeMap::default(), ..facts().unwrap() };
+    let own = Own { plan: planned("{}", &facts) };
+    assert!(own.plan.groups.len() == 1 && !own.plan.device_rules.is_empty());
+    own
+}
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("1000").spawn().unwrap()
+}
+
+/// Runs `work` in a forked child that waits until `before` has run in the parent; its wait status.
+fn in_child(before: impl FnOnce(i32), work: impl FnOnce() -> i32) -> i32 {
+    let mut pipe = [0; 2];
+    // SAFETY: an array of two descriptors.
+    assert_eq!(unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    // SAFETY: the child makes system calls only and leaves by _exit.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let mut byte = 0u8;
+        // SAFETY: plain system calls on own descriptors and a live byte.
+        unsafe {
+            libc::close(pipe[1]);
+            libc::read(pipe[0], (&raw mut byte).cast(), 1);
+            libc::_exit(work());
+        }
+    }
+    before(pid);
+    let mut status = 0;
+    // SAFETY: own descriptors, own child, a live status.
+    unsafe {
+        libc::close(pipe[0]);
+        libc::close(pipe[1]);
+        libc::waitpid(pid, &raw mut status, 0);
+    }
+    status
+}
+
+fn opens(path: &std::ffi::CStr, flags: i32) -> bool {
+    // SAFETY: a C string; the descriptor goes with the process.
+    unsafe { libc::open(path.as_ptr(), flags) >= 0 }
+}
+
+#[test]
+fn facts_name_the_directories_this_process_is_in() {
+    let facts = facts().unwrap();
+    let pid = std::process::id().to_string();
+    let mounts: Vec<&CgroupMount> = facts.v1.values().chain(&facts.v2).collect();
+    assert!(!mounts.is_empty());
+    for mount in mounts {
+        let procs = fs::read_to_string(format!("{}{}/cgroup.procs", mount.mount, mount.own)).unwrap();
+        assert!(procs.lines().any(|line| line == pid), "{mount:?}");
+    }
+}
+
+#[test]
+fn limits_are_written_and_everything_goes() {
+    let own = Own::new(
+        r#"{"memory": {"limit": 67108864, "swap": 134217728}, "cpu": {"shares": 512, "quota": 20000, "period": 50000},
+            "pids": {"limit": 17}, "devices": [{"allow": false, "access": "rwm"}]}"#,
+    );
+    assert_eq!(occupied(&own.plan).unwrap(), None);
+    prepare(&own.plan).unwrap();
+    assert_eq!(own.file("memory.limit_in_bytes"), "67108864");
+    assert_eq!(own.file("memory.memsw.limit_in_bytes"), "134217728");
+    assert_eq!(own.file("cpu.shares"), "512");
+    assert_eq!(own.file("cpu.cfs_quota_us"), "20000");
+    assert_eq!(own.file("pids.max"), "17");
+    assert!(!own.file("cpuset.cpus").is_empty() && !own.file("cpuset.mems").is_empty());
+    assert!(own.file("devices.list").lines().any(|line| line == "c 1:3 rw"));
+    assert!(pids(&own.plan).unwrap().is_empty());
+    assert_eq!(oom_kills(&own.plan), 0);
+    let mut child = sleeper();
+    let pid = child.id().cast_signed();
+    adopt(&own.plan, pid).unwrap();
+    assert_eq!(pids(&own.plan).unwrap(), [pid]);
+    assert!(occupied(&own.plan).unwrap().is_some());
+    for group in &own.plan.groups {
+        assert_eq!(directory::processes(group).unwrap(), [pid]);
+    }
+    remove(&own.plan).unwrap();
+    assert!(
+        own.plan.groups.iter().all(|group| !leaf(group).exists() && leaf(group).parent().unwrap().exists())
+    );
+    assert!(!child.wait().unwrap().success());
+    remove(&own.plan).unwrap();
+    assert!(pids(&own.plan).unwrap().is_empty());
+}
+
+#[test]
+fn a_group_with_processes_is_refused_and_left_alone() {
+    let own = Own::new("{}");
+    prepare(&own.plan).unwrap();
+    let mut child = sleeper();
+    adopt(&own.plan, child.id().cast_signed()).unwrap();
+    let error = prepare(&own.plan).unwrap_err().to_string();
+    assert!(error.contains("/leaf") && error.contains("already has processes"), "{error}");
+    assert_eq!(pids(&own.plan).unwrap(), [child.id().cast_signed()]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    prepare(&own.plan).unwrap();
+}
+
+#[test]
+fn a_refused_value_is_named_and_nothing_is_left() {
+    let mut own = Own::new("{}");
+    let last = own.plan.groups.iter_mut().find(|group| group.mount.contains("pids")).unwrap();
+    last.writes.push(CgroupWrite { file: "pids.max".into(), value: "many".into() });
+    let error = prepare(&own.plan).unwrap_err().to_string();
+    assert!(error.starts_with("write \"many\" to /") && error.contains("/pids.max: "), "{error}");
+    assert!(own.plan.groups.iter().all(|group| !leaf(group).parent().unwrap().exists()));
+}
+
+#[test]
+fn memory_and_process_limits_hold() {
+    let own = Own::new(r#"{"memory": {"limit": 16777216, "swap": 16777216}, "pids": {"limit": 1}}"#);
+    prepare(&own.plan).unwrap();
+    let adopted = |pid| adopt(&own.plan, pid).unwrap();
+    let status = in_child(adopted, || {
+        // SAFETY: fork only; a child of it would leave at once.
+        match unsafe { libc::fork() } {
+            -1 => io::Error::last_os_error().raw_os_error().unwrap_or(1),
+            _ => 0,
+        }
+    });
+    assert_eq!(libc::WEXITSTATUS(status), libc::EAGAIN);
+    let status = in_child(adopted, || {
+        let length = 64 << 20;
+        // SAFETY: a fresh private mapping, written within its length.
+        unsafe {
+            let (access, kind) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let memory = libc::mmap(std::ptr::null_mut(), length, access, kind, -1, 0);
+            libc::memset(memory, 1, length);
+        }
+        0
+    });
+    assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL, "{status:#x}");
+    assert_eq!(oom_kills(&own.plan), 1);
+}
+
+#[test]
+fn v1_device_rules_hold() {
+    let own =
+        Own::new(r#"{"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]}"#);
+    prepare(&own.plan).unwrap();
+    let status = in_child(
+        |pid| adopt(&own.plan, pid).unwrap(),
+        || i32::from(opens(c"/dev/null", libc::O_RDWR)) | i32::from(opens(c"/dev/kmsg", libc::O_RDONLY)) << 1,
+    );
+    assert_eq!(libc::WEXITSTATUS(status), 1);
+}
+
+/// clone3 with the descriptor of `prepare`.
+fn clone_into(dir: &OwnedFd, work: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: all zero is a valid clone_args.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = 0x2_0000_0000; // CLONE_INTO_CGROUP, too wide for the type in libc
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = u64::from(dir.as_raw_fd().unsigned_abs());
+    // SAFETY: as fork: no stack, no shared memory; the child makes system calls only.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    assert!(pid >= 0, "{}", io::Error::last_os_error());
+    if pid == 0 {
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(work()) }
+    }
+    i32::try_from(pid).unwrap()
+}
+
+fn wait_for(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: own child, live status.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    status
+}
+
+#[test]
+fn v2_directory_takes_a_clone_under_the_device_program() {
+    let mut own = only_v2();
+    let rule = |allow, minor, access: &str| DeviceRule {
+        allow,
+        kind: 'c',
+        major: Some(1),
+        minor,
+        access: access.into(),
+    };
+    // zero: read only; full: nothing though the first rule allows all of memory's devices; null as that rule says.
+    own.plan.device_rules =
+        vec![rule(true, None, "rw"), rule(false, Some(5), "w"), rule(false, Some(7), "rwm")];
+    let dir = prepare(&own.plan).unwrap().unwrap();
+    let pid = clone_into(&dir, || {
+        let tries = [
+            (c"/dev/null", libc::O_RDWR),
+            (c"/dev/zero", libc::O_RDONLY),
+            (c"/dev/zero", libc::O_RDWR),
+            (c"/dev/full", libc::O_RDONLY),
+            (c"/dev/tty", libc::O_PATH),
+            (c"/dev/ptmx", libc::O_RDWR),
+        ];
+        tries.iter().enumerate().map(|(at, (path, flags))| i32::from(opens(path, *flags)) << at).sum()
+    });
+    assert_eq!(libc::WEXITSTATUS(wait_for(pid)), 0b01_0011);
+}
+
+#[test]
+fn v2_removal_kills() {
+    let own = only_v2();
+    let dir = prepare(&own.plan).unwrap().unwrap();
+    // SAFETY: pause only.
+    let pid = clone_into(&dir, || unsafe { libc::pause() });
+    assert_eq!(pids(&own.plan).unwrap(), [pid]);
+    remove(&own.plan).unwrap();
+    assert!(!leaf(&own.plan.groups[0]).exists());
+    assert_eq!(libc::WTERMSIG(wait_for(pid)), libc::SIGKILL);
+}
+
+/// Every shape of rule passes the kernel's verifier.
+#[test]
+fn device_programs_load() {
+    let own = only_v2();
+    let dir = prepare(&own.plan).unwrap().unwrap();
+    let rule = |allow, kind, major, access: &str| DeviceRule {
+        allow,
+        kind,
+        major,
+        minor: None,
+        access: access.into(),
+    };
+    devices::attach(&dir, &[rule(true, 'a', None, "rwm")]).unwrap();
+    devices::attach(
+        &dir,
+        &[rule(false, 'b', None, "m"), rule(true, 'a', None, "rwm"), rule(false, 'c', Some(9), "rm")],
+    )
+    .unwrap();
+    let many: Vec<DeviceRule> = (0..300).map(|major| rule(major % 2 == 0, 'c', Some(major), "rw")).collect();
+    devices::attach(&dir, &many).unwrap();
+}
+
+/// A directory in place of a v2 hierarchy whose files are plain: what is enabled where, and in which order.
+#[test]
+fn v2_controllers_are_enabled_down_to_the_parent() {
+    let mount = tempfile::tempdir().unwrap();
+    let control = |dir: &str| mount.path().join(dir).join("cgroup.subtree_control");
+    for (dir, on) in [("", "cpu"), ("a", "cpu memory pids"), ("a/b", "")] {
+        fs::create_dir_all(mount.path().join(dir)).unwrap();
+        fs::write(control(dir), on).unwrap();
+    }
+    let group = CgroupGroup {
+        mount: mount.path().to_str().unwrap().into(),
+        path: "/a/b/c".into(),
+        v2: true,
+        enable: vec!["memory".into(), "cpu".into()],
+        writes: vec![],
+    };
+    directory::make(&group, &mut Made::default()).unwrap();
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+    assert_eq!(read(&control("")), "+memory", "written over the start of the plain file's text");
+    assert_eq!(read(&control("a")), "cpu memory pids");
+    assert_eq!(read(&control("a/b")), "+memory +cpu");
+}
