@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::Value;
 
+use crate::error::excerpt;
 use crate::input::ImageKeys;
 use crate::launch::Notice;
 use crate::{KEY_PREFIX, PlanError, negotiate};
@@ -273,6 +274,5 @@ fn store(keys: &mut ImageKeys, key: &str, value: String) {
 
 /// A value for an error: quoted, cut.
 fn shown(value: &str) -> String {
-    let cut: String = value.chars().take(40).collect();
-    format!("{cut:?}")
+    format!("\"{}\"", excerpt(value))
 }

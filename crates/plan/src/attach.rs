@@ -1,5 +1,6 @@
 //! Devices of a Solo5 manifest: each gets exactly one resource of the container, by name.
 
+use crate::error::excerpt;
 use crate::launch::{Attach, Device, Tap};
 use crate::solo5::{Declared, Solo5Image};
 use crate::{PlanError, Request};
@@ -73,7 +74,7 @@ fn named(devices: &[Declared], key: &str, name: &str, net: bool) -> Result<(), P
     }
     Err(PlanError::key(
         key,
-        format!("{name} is not in the kernel's manifest, it declares {}", list(devices, net)),
+        format!("{} is not in the kernel's manifest, it declares {}", excerpt(name), list(devices, net)),
     ))
 }
 
@@ -83,10 +84,10 @@ fn list(devices: &[Declared], net: bool) -> String {
     match names.as_slice() {
         [] => format!("no {kind} device"),
         [name] => format!("the {kind} device {name}"),
-        names => format!("{} {kind} devices ({})", names.len(), names.join(", ")),
+        names => format!("{} {kind} devices ({})", names.len(), excerpt(&names.join(", "))),
     }
 }
 
 fn refuse(req: &Request, why: &str) -> PlanError {
-    PlanError::File { file: format!("binary {}", req.image.binary), why: why.to_owned() }
+    PlanError::File { file: format!("binary {}", excerpt(&req.image.binary)), why: why.to_owned() }
 }

@@ -1,6 +1,7 @@
 //! Guest command lines: a builder that refuses what cannot be carried.
 
 use crate::PlanError;
+use crate::error::excerpt;
 
 /// Longest command line of a Solo5 guest, bytes without the NUL.
 pub const SOLO5_LIMIT: usize = 8191;
@@ -60,6 +61,5 @@ impl Line {
 
 /// The refusal of a word that the guest's syntax cannot express; long words are cut.
 pub fn cannot_carry(guest: &str, what: &str, word: &str) -> PlanError {
-    let shown: String = word.chars().take(40).collect();
-    PlanError::Cmdline { why: format!("{guest} cannot carry {what} in {shown:?}") }
+    PlanError::Cmdline { why: format!("{guest} cannot carry {what} in \"{}\"", excerpt(word)) }
 }

@@ -1,5 +1,6 @@
 //! The command of the guest: `process.args`, or the key `cmdline` where an engine had to invent args.
 
+use crate::error::excerpt;
 use crate::launch::Notice;
 use crate::{PlanError, Request};
 
@@ -19,8 +20,7 @@ pub fn words(req: &Request) -> Result<(Vec<String>, Option<Notice>), PlanError> 
         args => args,
     };
     if let Some(bad) = args.iter().chain(&req.env).find(|word| word.contains('\0')) {
-        let shown: String = bad.chars().take(40).collect();
-        return Err(PlanError::config("process", format!("{shown:?} contains a NUL byte")));
+        return Err(PlanError::config("process", format!("\"{}\" contains a NUL byte", excerpt(bad))));
     }
     let placeholder = match args {
         [] => true,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attach::{self, Connection};
+use crate::error::excerpt;
 use crate::guest::Boot;
 use crate::launch::{Attach, Console, DeviceRule, Filter, LaunchPlan, Memory, Mode, Notice, Tap};
 use crate::machine::{Acceleration, BootProtocol, Machine};
@@ -111,19 +112,20 @@ fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
     let guest = pair.guest.name();
     let mut texts = Vec::new();
     if !req.image.version.is_empty() {
-        texts.push(format!("unikernelVersion {} has no meaning for {guest}", req.image.version));
+        texts.push(format!("unikernelVersion {} has no meaning for {guest}", excerpt(&req.image.version)));
     }
     if !req.image.block_mount_point.is_empty() && !pair.guest.uses_mount_point() {
-        texts.push(format!("blkMntPoint {} has no meaning for {guest}", req.image.block_mount_point));
+        let path = excerpt(&req.image.block_mount_point);
+        texts.push(format!("blkMntPoint {path} has no meaning for {guest}"));
     }
     let solo5 = [("solo5NetDev", &req.image.solo5_net), ("solo5BlkDev", &req.image.solo5_block)];
     for (key, value) in solo5 {
         if !value.is_empty() && pair.boot != BootProtocol::Solo5Spt {
-            texts.push(format!("{key} {value} has no meaning for {guest}"));
+            texts.push(format!("{key} {} has no meaning for {guest}", excerpt(value)));
         }
     }
     if let Some(label) = req.selinux.as_deref().filter(|label| !label.is_empty()) {
-        texts.push(format!("process.selinuxLabel {label} is not applied"));
+        texts.push(format!("process.selinuxLabel {} is not applied", excerpt(label)));
     }
     texts.into_iter().map(|text| Notice { warn: false, text }).collect()
 }
@@ -139,12 +141,13 @@ fn split(
         return Ok(Memory { guest_mib: 0, overhead_bytes: 0, limit_bytes: limit });
     }
     let kernel = req.kernel.as_ref();
-    // A Solo5 image says where it ends; a Linux kernel unpacks itself and then its initrd, both beside the packed form.
-    let image = match kernel.and_then(|facts| facts.solo5.as_ref()) {
-        Some(image) => image.end,
-        None => kernel
-            .map_or(0, |facts| facts.bytes)
-            .saturating_add(req.initrd_bytes.unwrap_or(0).saturating_mul(2)),
+    let image = if let Some(image) = manifest_of(req) {
+        // A Solo5 image says where it ends.
+        image.end
+    } else {
+        // A Linux kernel unpacks itself to two or three times its size, and its initrd beside the packed form.
+        let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
+        kernel.saturating_mul(3).saturating_add(initrd.saturating_mul(2))
     };
     let bounds = Bounds {
         least: image.saturating_add(pair.guest.wants().least_ram),
@@ -253,7 +256,7 @@ fn rules(req: &Request, devices: &[Device]) -> Vec<DeviceRule> {
         kind: 'c',
         major: Some(major),
         minor,
-        access: "rw".to_owned(),
+        access: "rwm".to_owned(),
     };
     let terminal = [rule(5, Some(2)), rule(136, None)];
     let devices = devices.iter().map(|device| rule(device.major, Some(device.minor)));

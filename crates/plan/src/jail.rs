@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::error::excerpt;
 use crate::input::{Namespace, NamespaceKind, Rlimit};
 use crate::launch::{Base, Bind, Dir, FsMount, Identity, ImageFile, Namespaces, Root};
 use crate::machine::BootProtocol;
@@ -65,7 +66,7 @@ fn time_offsets(req: &Request) -> Result<Vec<(String, i64, u32)>, PlanError> {
     let fresh = req.namespaces.iter().any(|n| n.kind == NamespaceKind::Time && n.path.is_none());
     let mut lines = Vec::new();
     for (clock, (seconds, nanoseconds)) in &req.time_offsets {
-        let field = || format!("linux.timeOffsets.{clock}");
+        let field = || format!("linux.timeOffsets.{}", excerpt(clock));
         if !fresh {
             return Err(PlanError::config(field(), "needs a new time namespace in linux.namespaces"));
         }
@@ -151,8 +152,9 @@ fn image_files(req: &Request, builtin: bool) -> Result<Vec<ImageFile>, PlanError
         key: key.to_owned(),
         writable,
     };
-    let refuse =
-        |key: &str, path: &str, why: String| Err(PlanError::File { file: format!("{key} {path}"), why });
+    let refuse = |key: &str, path: &str, why: String| {
+        Err(PlanError::File { file: format!("{key} {}", excerpt(path)), why })
+    };
     let image = &req.image;
     let mut files = vec![file("binary", &image.binary, "kernel", false)];
     if !image.initrd.is_empty() {
@@ -185,7 +187,9 @@ fn propagation(req: &Request) -> Result<String, PlanError> {
         "" => Ok("rslave".to_owned()),
         known @ ("private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" | "unbindable"
         | "runbindable") => Ok(known.to_owned()),
-        other => Err(PlanError::config("linux.rootfsPropagation", format!("unknown value {other:?}"))),
+        other => {
+            Err(PlanError::config("linux.rootfsPropagation", format!("unknown value \"{}\"", excerpt(other))))
+        }
     }
 }
 
@@ -263,7 +267,7 @@ fn rlimits(rlimits: &[Rlimit]) -> Result<Vec<Rlimit>, PlanError> {
     for (index, limit) in rlimits.iter().enumerate() {
         let refuse = |why: String| Err(PlanError::config(format!("process.rlimits[{index}]"), why));
         if !limit.kind.strip_prefix("RLIMIT_").is_some_and(|kind| KINDS.contains(&kind)) {
-            return refuse(format!("unknown type {:?}", limit.kind));
+            return refuse(format!("unknown type \"{}\"", excerpt(&limit.kind)));
         }
         if !seen.insert(&limit.kind) {
             return refuse(format!("{} is listed twice", limit.kind));

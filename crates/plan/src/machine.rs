@@ -18,7 +18,7 @@ impl BootProtocol {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Solo5Spt => "a Solo5 spt image",
-            Self::Linux => "the Linux boot protocol",
+            Self::Linux => "a Linux kernel",
             Self::Program => "an ordinary program",
         }
     }
@@ -44,7 +44,7 @@ pub struct Wants {
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.
     pub initrd: bool,
-    /// Least RAM it boots with, bytes, beside its kernel file and twice its initrd.
+    /// Least RAM it boots with, bytes, beside what its kernel and initrd files take.
     pub least_ram: u64,
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::PlanError;
+use crate::error::excerpt;
 use crate::launch::Memory;
 
 /// One MiB, the unit in which every monitor counts RAM.
@@ -57,9 +58,10 @@ pub fn limit(resources: &Value) -> Result<Option<u64>, PlanError> {
     match (limit.as_u64(), limit.as_i64()) {
         (Some(0), _) | (None, Some(_)) => Ok(None),
         (Some(bytes), _) => Ok(Some(bytes)),
-        (None, None) => {
-            Err(PlanError::config("linux.resources.memory.limit", format!("{limit} is not an integer")))
-        }
+        (None, None) => Err(PlanError::config(
+            "linux.resources.memory.limit",
+            format!("{} is not an integer", excerpt(&limit.to_string())),
+        )),
     }
 }
 

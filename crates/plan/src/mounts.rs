@@ -1,6 +1,7 @@
 //! `mounts` of config.json: what engines always add is listed once, everything else is refused by name.
 
 use crate::command::DOCKER_INIT;
+use crate::error::excerpt;
 use crate::input::Mount;
 use crate::launch::{FsMount, Notice};
 use crate::{PlanError, Request};
@@ -61,7 +62,7 @@ pub fn apply(req: &Request) -> Result<(Vec<FsMount>, Option<Notice>), PlanError>
         if matches!(mount.kind.as_str(), "proc" | "devpts" | "tmpfs" | "sysfs" | "mqueue") {
             mounts.push(FsMount { kind: mount.kind.clone(), target: target.to_owned(), data: data(mount) });
         } else {
-            left.push(target);
+            left.push(format!("{} (from {})", excerpt(target), excerpt(&mount.source)));
         }
     }
     let text = format!("mounts that are not applied: {}", left.join(", "));
@@ -77,8 +78,7 @@ fn destination(index: usize, mount: &Mount) -> Result<&str, PlanError> {
     if clean {
         return Ok(path);
     }
-    let shown: String = mount.destination.chars().take(80).collect();
-    let why = format!("{shown:?} is not a clean absolute path below /");
+    let why = format!("\"{}\" is not a clean absolute path below /", excerpt(&mount.destination));
     Err(PlanError::config(format!("mounts[{index}].destination"), why))
 }
 
@@ -96,9 +96,15 @@ fn foreign(destination: &str, mount: &Mount) -> String {
     let what = match mount.kind.as_str() {
         _ if bind(mount) => "volumes are",
         "tmpfs" => "tmpfs mounts are",
-        _ => return format!("a mount of type {:?} at {destination} is not supported", mount.kind),
+        _ => {
+            return format!(
+                "a mount of type {} at {} is not supported",
+                excerpt(&mount.kind),
+                excerpt(destination)
+            );
+        }
     };
-    format!("{what} not built yet, remove the one at {destination}")
+    format!("{what} not built yet, remove the one at {}", excerpt(destination))
 }
 
 /// Options that are data of the file system, not flags of mount(2).

@@ -1,5 +1,6 @@
 //! The only judge of a guest and monitor pair.
 
+use crate::error::excerpt;
 use crate::guest::{self, Guest};
 use crate::kernel::KernelFormat;
 use crate::machine::BootProtocol;
@@ -70,13 +71,12 @@ fn check(key: &str, name: &str, registered: &[&str], planned: &[&str]) -> Result
         return Ok(());
     }
     let known = known.join(", ");
-    let shown: String = name.chars().take(40).collect();
     Err(PlanError::key(
         key,
         match name {
             "" => format!("missing; known: {known}"),
             name if planned.contains(&name) => format!("{name} is not built yet; known: {known}"),
-            _ => format!("unknown value {shown:?}; known: {known}"),
+            _ => format!("unknown value \"{}\"; known: {known}", excerpt(name)),
         },
     ))
 }
@@ -124,7 +124,8 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
     if boot == BootProtocol::Program {
         return Ok(());
     }
-    let refuse = |why: String| Err(PlanError::File { file: format!("binary {}", req.image.binary), why });
+    let refuse =
+        |why: String| Err(PlanError::File { file: format!("binary {}", excerpt(&req.image.binary)), why });
     let Some(facts) = &req.kernel else {
         return refuse("was not read".to_owned());
     };

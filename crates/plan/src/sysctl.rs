@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::excerpt;
 use crate::input::NamespaceKind;
 use crate::{PlanError, Request, jail};
 
@@ -12,7 +13,7 @@ use crate::{PlanError, Request, jail};
 pub fn files(req: &Request) -> Result<BTreeMap<String, String>, PlanError> {
     let mut files = BTreeMap::new();
     for (name, value) in &req.sysctl {
-        let refuse = |why: &str| Err(PlanError::config(format!("linux.sysctl.{name}"), why));
+        let refuse = |why: &str| Err(PlanError::config(format!("linux.sysctl.{}", excerpt(name)), why));
         let file = name.replace('.', "/");
         let clean = file.split('/').all(|part| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-:@".contains(&b))

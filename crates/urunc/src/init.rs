@@ -75,7 +75,9 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
     enter_namespaces(&init.plan.namespaces, &init.joins, &init.plan.root.propagation).step("namespaces")?;
     handshake::send(create, &Message::Namespaces, &[]).step("namespaces")?;
-    let Message::Jail { state } = expect(create, "create", |m| matches!(m, Message::Jail { .. })).step("hooks")? else {
+    let Message::Jail { state } =
+        expect(create, "create", |m| matches!(m, Message::Jail { .. })).step("hooks")?
+    else {
         return Err(anyhow::anyhow!("unexpected message")).step("hooks");
     };
     hooks::run("createContainer", &init.hooks.create_container, &state).step("hooks")?;
@@ -176,7 +178,12 @@ fn launch(
     }
 }
 
-fn exec(plan: &LaunchPlan, program: &Program, socket: &OwnedFd, tap: Option<OwnedFd>) -> Result<Never, Failure> {
+fn exec(
+    plan: &LaunchPlan,
+    program: &Program,
+    socket: &OwnedFd,
+    tap: Option<OwnedFd>,
+) -> Result<Never, Failure> {
     let mut tap = tap;
     let mut inherited = Vec::new();
     for source in &program.fds {
@@ -209,7 +216,8 @@ fn above(socket: &OwnedFd, count: usize) -> anyhow::Result<OwnedFd> {
 
 /// Compiled before the first one is installed: a filter may forbid what compiling needs.
 fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<(Vec<Insn>, u32)>> {
-    let compile = |filter| anyhow::Ok((seccomp::compile(filter, std::env::consts::ARCH)?, seccomp::flags(filter)?));
+    let compile =
+        |filter| anyhow::Ok((seccomp::compile(filter, std::env::consts::ARCH)?, seccomp::flags(filter)?));
     plan.seccomp.iter().map(compile).collect()
 }
 
@@ -226,7 +234,8 @@ fn listener(path: &str) -> anyhow::Result<OwnedFd> {
 fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
     use rustix::fs::{Mode, OFlags};
     if program.stderr == Stderr::Log {
-        let log = rustix::fs::open(MONITOR_LOG, OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC, Mode::empty())?;
+        let log =
+            rustix::fs::open(MONITOR_LOG, OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC, Mode::empty())?;
         process::redirect(log.as_fd(), 2)?;
     }
     Ok(())
@@ -240,12 +249,17 @@ fn become_tender(
     tap: Option<OwnedFd>,
 ) -> Result<Never, Failure> {
     let mut files = std::mem::take(&mut init.materials.files);
-    let kernel = files.iter().position(|(target, _)| target == "kernel").context("no kernel").step("tender")?;
+    let kernel =
+        files.iter().position(|(target, _)| target == "kernel").context("no kernel").step("tender")?;
     let kernel = files.swap_remove(kernel).1;
     let mut block = Vec::new();
     for attach in &tender.attach {
         if let urunc_plan::launch::Device::Block { file, .. } = &attach.device {
-            let at = files.iter().position(|(target, _)| target == file).context("no block file").step("tender")?;
+            let at = files
+                .iter()
+                .position(|(target, _)| target == file)
+                .context("no block file")
+                .step("tender")?;
             block.push(files.swap_remove(at).1);
         }
     }

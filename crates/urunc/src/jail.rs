@@ -42,7 +42,8 @@ impl Materials {
             }
         }
         if plan.root.base == Base::Image {
-            materials.base = Some(root::detached(image.root(), Access::Writable, "rootfs").context("root.path")?);
+            materials.base =
+                Some(root::detached(image.root(), Access::Writable, "rootfs").context("root.path")?);
         }
         for bind in &plan.root.binds {
             let mount = root::detached_path(&bind.path, Access::Program).context("monitor file")?;
@@ -70,7 +71,9 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     rustix::process::umask(rustix::fs::Mode::empty());
     let root = match materials.base.take() {
         Some(base) => base,
-        None => root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?,
+        None => {
+            root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?
+        }
     };
     furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {

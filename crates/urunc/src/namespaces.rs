@@ -53,7 +53,11 @@ pub fn open(plan: &Namespaces) -> anyhow::Result<Vec<Join>> {
     let mut joins = Vec::new();
     for entry in &plan.entries {
         let Some(path) = &entry.path else { continue };
-        let open = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+        let open = rustix::fs::open(
+            path.as_str(),
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
         let fd = open.map_err(|e| SysError::new("open", path.as_str(), e)).context("linux.namespaces")?;
         check_kind(&fd, entry.kind, path)?;
         joins.push(Join { kind: entry.kind, path: path.clone(), fd });

@@ -46,9 +46,17 @@ pub fn apply(plan: &LaunchPlan, netns: Option<&OwnedFd>) -> anyhow::Result<()> {
     Ok(cgroup::remove(&plan.cgroup)?)
 }
 
+/// Takes back the intent alone.
+pub fn intent(store: &Store, container: &Container) {
+    if let Err(error) = container.remove(store) {
+        log::warn!("not undone: {error:#}");
+    }
+}
+
 /// A failed create: init is dead already; the rest goes as `delete` would do it.
 pub fn failed_create(store: &Store, container: &Container, plan: &LaunchPlan) {
-    if let Err(error) = apply(plan, None).and_then(|()| container.remove(store)) {
-        log::warn!("not undone: {error:#}");
+    match apply(plan, None) {
+        Ok(()) => intent(store, container),
+        Err(error) => log::warn!("not undone: {error:#}"),
     }
 }

@@ -56,6 +56,7 @@ pub struct Sandbox {
     canary: RefCell<Canary>,
     before: RefCell<Option<Ledger>>,
     commands: Cell<u32>,
+    bounded: Cell<bool>,
 }
 
 impl Sandbox {
@@ -68,13 +69,22 @@ impl Sandbox {
         std::fs::write(&settings, "[runtime]\ndelegate = \"process\"\n").expect("settings");
         let canary = RefCell::new(Canary::plant(&dir.join("canary")).expect("canary"));
         rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1)).expect("subreaper");
-        let (trees, before, commands) = (RefCell::default(), RefCell::default(), Cell::default());
-        Self { runtime, tag, dir, trees, settings, canary, before, commands }
+        let (trees, before, commands, bounded) = Default::default();
+        Self { runtime, tag, dir, trees, settings, canary, before, commands, bounded }
     }
 
     /// The state root.
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")
+    }
+
+    /// Mounts a tmpfs with these options over the state root, until the case is over.
+    pub fn bound_root(&self, options: &str) {
+        std::fs::create_dir(self.root()).expect("root");
+        let root = self.root();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(root).status();
+        assert!(status.expect("mount").success());
+        self.bounded.set(true);
     }
 
     /// A container id of this case.
@@ -170,6 +180,10 @@ impl Sandbox {
 
     /// Removes the temporary directory.
     pub fn remove(self) {
+        if self.bounded.get() {
+            let status = Command::new("umount").arg(self.root()).status();
+            assert!(status.expect("umount").success());
+        }
         std::fs::remove_dir_all(&self.dir).expect("temporary directory");
     }
 }

@@ -87,8 +87,19 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     }
     let store = Store::open(&global.root, true)?;
     let mut checked = checked;
+    if let Some(group) = cgroup::occupied(&checked.plan.cgroup).context("linux.cgroupsPath")? {
+        bail!("linux.cgroupsPath: {} has processes of others", group.display());
+    }
     let container = store.create(&args.id, &checked.record, &checked.plan)?;
-    match build(&container, args, &mut checked, terminal) {
+    let group = match cgroup::prepare(&checked.plan.cgroup).context("linux.resources") {
+        Ok(group) => group,
+        Err(error) => {
+            // Nothing of the groups is ours yet: only the intent is taken back.
+            undo::intent(&store, &container);
+            return Err(error);
+        }
+    };
+    match build(&container, args, &mut checked, (terminal, group)) {
         Ok(child) => Ok(Outcome::Created(Box::new(Created { store, container, child }))),
         Err(error) => {
             undo::failed_create(&store, &container, &checked.plan);
@@ -131,7 +142,12 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
 
 /// What the operator's `[runtime] delegate = "process"` makes of an ordinary bundle.
 fn process_keys() -> ImageKeys {
-    ImageKeys { guest: "process".into(), monitor: "process".into(), origin: "config.json".into(), ..Default::default() }
+    ImageKeys {
+        guest: "process".into(),
+        monitor: "process".into(),
+        origin: "config.json".into(),
+        ..Default::default()
+    }
 }
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
@@ -180,7 +196,7 @@ fn build(
     container: &Container,
     args: &Launch,
     checked: &mut Checked,
-    terminal: Option<OwnedFd>,
+    (terminal, group): (Option<OwnedFd>, Option<OwnedFd>),
 ) -> anyhow::Result<Child> {
     let Checked { record, image, plan } = checked;
     let mut materials = Materials::open(plan, image)?;
@@ -190,7 +206,6 @@ fn build(
     };
     let joins = namespaces::open(&plan.namespaces)?;
     let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
-    let group = cgroup::prepare(&plan.cgroup).context("linux.resources")?;
     let (ours, theirs) = fdpass::pair()?;
     namespaces::before_clone(&plan.namespaces, &joins)?;
     let flags = namespaces::clone_flags(&plan.namespaces);

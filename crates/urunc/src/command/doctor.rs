@@ -58,14 +58,20 @@ fn cgroups() -> Finding {
     let facts = urunc_sys::cgroup::facts().unwrap_or_default();
     let memory = facts.v1.contains_key("memory") || facts.v2_controllers.iter().any(|c| c == "memory");
     let version = if facts.v1.contains_key("memory") { "v1" } else { "v2" };
-    Finding { ok: memory, what: format!("cgroup {version} with the memory controller"), fix: "mount cgroup2 on /sys/fs/cgroup" }
+    Finding {
+        ok: memory,
+        what: format!("cgroup {version} with the memory controller"),
+        fix: "mount cgroup2 on /sys/fs/cgroup",
+    }
 }
 
 fn qemu(settings: &Settings) -> Finding {
     match facts::monitor::find("qemu", settings) {
         Ok(Some(found)) => Finding { ok: true, what: format!("qemu: {}", found.path), fix: "" },
         Ok(None) => Finding { ok: false, what: "qemu: not found".into(), fix: "install qemu-system-x86" },
-        Err(error) => Finding { ok: false, what: format!("qemu: {error:#}"), fix: "correct [monitors.qemu] path" },
+        Err(error) => {
+            Finding { ok: false, what: format!("qemu: {error:#}"), fix: "correct [monitors.qemu] path" }
+        }
     }
 }
 

@@ -35,7 +35,8 @@ pub fn run(global: &Global, format: Format, quiet: bool) -> anyhow::Result<u8> {
 
 /// What the delegate lists, if there is anything of it under this root.
 fn delegated(store: &Store) -> anyhow::Result<Vec<ContainerState>> {
-    let foreign = std::fs::read_dir(store.path())?.flatten().any(|entry| entry.path().join("state.json").is_file());
+    let foreign =
+        std::fs::read_dir(store.path())?.flatten().any(|entry| entry.path().join("state.json").is_file());
     if !foreign {
         return Ok(Vec::new());
     }

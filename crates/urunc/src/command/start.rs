@@ -62,11 +62,17 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
 }
 
 /// A failed start leaves a stopped container and no network of ours; `delete` does the rest.
-fn after_failure(container: &Container, pidfd: &OwnedFd, netns: &OwnedFd, error: anyhow::Error) -> anyhow::Error {
+fn after_failure(
+    container: &Container,
+    pidfd: &OwnedFd,
+    netns: &OwnedFd,
+    error: anyhow::Error,
+) -> anyhow::Error {
     let killed = undo::kill(pidfd.as_fd());
-    let disconnected = container.plan().map(|plan| plan.net).and_then(|tap| {
-        tap.map_or(Ok(()), |tap| net::disconnect(netns.as_fd(), &tap).map_err(Into::into))
-    });
+    let disconnected = container
+        .plan()
+        .map(|plan| plan.net)
+        .and_then(|tap| tap.map_or(Ok(()), |tap| net::disconnect(netns.as_fd(), &tap).map_err(Into::into)));
     for result in [killed, disconnected] {
         if let Err(left) = result {
             log::warn!("not undone: {left:#}");

@@ -70,7 +70,9 @@ impl Image {
     pub fn take(&mut self, key: &str, source: &str, writable: bool) -> anyhow::Result<OwnedFd> {
         match self.opened.remove(key).filter(|_| !writable) {
             Some(fd) => Ok(fd),
-            None => Ok(inroot::open(self.root(), source, Want::RegularOrBlock, writable).context(key.to_owned())?.fd),
+            None => Ok(inroot::open(self.root(), source, Want::RegularOrBlock, writable)
+                .context(key.to_owned())?
+                .fd),
         }
     }
 
@@ -96,7 +98,11 @@ pub fn read_image(image: &mut Image, keys: ImageKeys, request: &mut Request) -> 
     }
     if !keys.block.is_empty() {
         let opened = image.open_key("block", &keys.block, Want::RegularOrBlock)?;
-        let bytes = if opened.device { rustix::fs::seek(&opened.fd, rustix::fs::SeekFrom::End(0))? } else { opened.bytes };
+        let bytes = if opened.device {
+            rustix::fs::seek(&opened.fd, rustix::fs::SeekFrom::End(0))?
+        } else {
+            opened.bytes
+        };
         request.block = Some(BlockFacts { bytes, device: opened.device });
     }
     request.image = keys;
@@ -108,7 +114,9 @@ pub fn mark_host_namespaces(request: &mut Request) {
     for entry in &mut request.namespaces {
         let Some(path) = &entry.path else { continue };
         let own = format!("/proc/self/ns/{}", proc_name(entry.kind));
-        let (Ok(theirs), Ok(ours)) = (rustix::fs::stat(path.as_str()), rustix::fs::stat(own.as_str())) else { continue };
+        let (Ok(theirs), Ok(ours)) = (rustix::fs::stat(path.as_str()), rustix::fs::stat(own.as_str())) else {
+            continue;
+        };
         entry.host = (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino);
     }
 }
