@@ -2,7 +2,7 @@
 
 use crate::cli::SPEC_VERSION;
 use serde_json::{Value, json};
-use urunc_plan::KEY_PREFIX;
+use urunc_plan::{KEY_PREFIX, guest, monitor};
 
 /// Keys that name objects of the host: engines should not let users set them. They are refused from images.
 const HOST_KEYS: [&str; 4] = ["RPCAddress", "bootInitrd", "bootKernel", "vAccel"];
@@ -12,8 +12,14 @@ const OPERATORS: [&str; 7] = ["EQ", "GE", "GT", "LE", "LT", "MASKED_EQ", "NE"];
 const ARCHS: [&str; 5] = ["AARCH64", "ARM", "X32", "X86", "X86_64"];
 const FLAGS: [&str; 4] = ["LOG", "SPEC_ALLOW", "TSYNC", "WAIT_KILLABLE_RECV"];
 
-/// The document for these guest kinds and monitors.
-pub fn document(guests: &[&str], monitors: &[&str]) -> Value {
+/// The output of `features`.
+pub fn json() -> String {
+    format!("{:#}\n", document())
+}
+
+fn document() -> Value {
+    let guests: Vec<&str> = guest::ALL.iter().map(|guest| guest.name()).collect();
+    let monitors: Vec<&str> = monitor::ALL.iter().map(|monitor| monitor.name()).collect();
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC_VERSION,
@@ -51,7 +57,7 @@ mod tests {
 
     /// Names in the document, without their prefix, by JSON pointer.
     fn names(pointer: &str) -> Vec<String> {
-        let document = document(&["mirage"], &["spt"]);
+        let document = document();
         document
             .pointer(pointer)
             .unwrap()
@@ -106,8 +112,14 @@ mod tests {
 
     #[test]
     fn guests_and_monitors_are_named() {
-        let document = document(&["mirage", "linux"], &["spt", "qemu"]);
-        assert_eq!(document["annotations"]["io.urunc.guests"], "mirage,linux");
-        assert_eq!(document["annotations"]["io.urunc.monitors"], "spt,qemu");
+        let document = document();
+        let listed =
+            |key: &str| document["annotations"][key].as_str().unwrap().split(',').collect::<Vec<_>>();
+        assert!(
+            ["linux", "mirage", "rumprun", "solo5"]
+                .iter()
+                .all(|name| listed("io.urunc.guests").contains(name))
+        );
+        assert!(["qemu", "spt"].iter().all(|name| listed("io.urunc.monitors").contains(name)));
     }
 }

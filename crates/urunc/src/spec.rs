@@ -14,7 +14,7 @@ use urunc_plan::KEY_PREFIX;
 ///
 /// # Errors
 /// `rootless` was asked for, the file exists, or it cannot be written.
-pub fn write(dir: &Path, rootless: bool) -> anyhow::Result<()> {
+pub fn run(dir: &Path, rootless: bool) -> anyhow::Result<()> {
     if rootless {
         bail!("--rootless: containers without root are not supported");
     }
@@ -66,20 +66,20 @@ mod tests {
     fn is_read_back_and_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
-        write(dir.path(), false).unwrap();
+        run(dir.path(), false).unwrap();
         let bundle = crate::bundle::load(dir.path()).unwrap();
         assert_eq!(bundle.request.args, ["hello"]);
         assert_eq!((bundle.request.namespaces.len(), bundle.request.user.uid), (6, 65534));
         assert_eq!(bundle.annotations["com.urunc.unikernel.hypervisor"], "spt");
-        let again = write(dir.path(), false).unwrap_err();
+        let again = run(dir.path(), false).unwrap_err();
         assert_eq!(again.to_string(), "File config.json exists. Remove it first");
-        assert!(write(&dir.path().join("missing"), false).is_err());
+        assert!(run(&dir.path().join("missing"), false).is_err());
     }
 
     #[test]
     fn rootless_is_refused_in_words() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(write(dir.path(), true).unwrap_err().to_string().starts_with("--rootless"));
+        assert!(run(dir.path(), true).unwrap_err().to_string().starts_with("--rootless"));
         assert!(!dir.path().join("config.json").exists());
     }
 }
