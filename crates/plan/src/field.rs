@@ -75,6 +75,16 @@ impl<'a> Field<'a> {
         self.get(name)?.map(|field| field.as_text()).transpose()
     }
 
+    /// Strings of an array; none when absent.
+    pub fn texts(&self, name: &str) -> Result<Vec<&'a str>, PlanError> {
+        let Some(field) = self.get(name)? else { return Ok(Vec::new()) };
+        let Value::Array(items) = field.value else { return Err(field.wrong("an array")) };
+        let text = |(at, value): (usize, &'a Value)| {
+            value.as_str().ok_or_else(|| Self::new(format!("{}[{at}]", field.path), value).wrong("a string"))
+        };
+        items.iter().enumerate().map(text).collect()
+    }
+
     /// A boolean; false when absent.
     pub fn flag(&self, name: &str) -> Result<bool, PlanError> {
         let Some(field) = self.get(name)? else { return Ok(false) };
