@@ -52,7 +52,7 @@ impl<'a> Field<'a> {
         let Some(field) = self.get(name)? else { return Ok(Vec::new()) };
         let Value::Object(members) = field.value else { return Err(field.wrong("an object")) };
         let member = |(key, value): (&'a String, &'a Value)| {
-            (key.as_str(), Self::new(format!("{}.{key}", field.path), value))
+            (key.as_str(), Self::new(format!("{}.{}", field.path, key.escape_debug()), value))
         };
         Ok(members.iter().map(member).collect())
     }

@@ -119,7 +119,7 @@ fn own_list(
     let mut rules: BTreeMap<u32, Rules> = BTreeMap::new();
     for name in names {
         let call = Call::named(name).ok_or_else(|| {
-            let why = format!("unknown system call {name}");
+            let why = format!("unknown system call {name:?}");
             PlanError::Setting { key: "seccomp".into(), why }
         })?;
         if let Some(number) = call.number(native) {

@@ -98,7 +98,7 @@ pub(super) fn flags(profile: &Value) -> Result<u32, PlanError> {
         "SECCOMP_FILTER_FLAG_TSYNC" | "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(bits),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(bits | FLAG_LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(bits | FLAG_SPEC_ALLOW),
-        other => Err(flag.error(format!("unknown flag {other}"))),
+        other => Err(flag.error(format!("unknown flag {other:?}"))),
     })
 }
 
@@ -114,7 +114,7 @@ fn architectures(root: &Field<'_>, native: Abi) -> Result<BTreeMap<Abi, BTreeMap
             "SCMP_ARCH_AARCH64" => Abi::Aarch64,
             "SCMP_ARCH_ARM" => Abi::Arm,
             other if OTHER_ARCHITECTURES.contains(&other) => continue,
-            other => return Err(arch.error(format!("unknown architecture {other}"))),
+            other => return Err(arch.error(format!("unknown architecture {other:?}"))),
         };
         abis.insert(abi, BTreeMap::new());
     }
@@ -132,7 +132,7 @@ fn action(name: &Field<'_>, errno: Option<Field<'_>>) -> Result<u32, PlanError> 
         "SCMP_ACT_LOG" => Ok(ret::LOG),
         "SCMP_ACT_ALLOW" => Ok(ret::ALLOW),
         "SCMP_ACT_NOTIFY" => Err(name.error("SCMP_ACT_NOTIFY is not supported")),
-        other => Err(name.error(format!("unknown action {other}"))),
+        other => Err(name.error(format!("unknown action {other:?}"))),
     }
 }
 
@@ -162,7 +162,7 @@ fn cond(arg: &Field<'_>) -> Result<Cond, PlanError> {
         "SCMP_CMP_GE" => (Op::Ge, value),
         "SCMP_CMP_GT" => (Op::Gt, value),
         "SCMP_CMP_MASKED_EQ" => (Op::MaskedEq(value), second),
-        other => return Err(op.error(format!("unknown operator {other}"))),
+        other => return Err(op.error(format!("unknown operator {other:?}"))),
     };
     Ok(Cond { arg: number, op, value })
 }

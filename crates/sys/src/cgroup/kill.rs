@@ -5,8 +5,8 @@ use crate::{Result, SysError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,8 +48,9 @@ fn try_remove(dir: &Path) -> io::Result<bool> {
 /// `cgroup.kill` (Linux 5.14, else false) reaches every process at once; `cgroup.events` tells when the last one left.
 fn kill_all(dir: &Path) -> io::Result<bool> {
     let mut events = File::open(dir.join("cgroup.events"))?;
-    if !absent_is(fs::write(dir.join("cgroup.kill"), "1").map(|()| true), false)? {
-        return Ok(false);
+    match File::options().write(true).open(dir.join("cgroup.kill")) {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(false),
+        kill => kill?.write_all(b"1")?,
     }
     let deadline = Instant::now() + PATIENCE;
     let mut text = String::new();
