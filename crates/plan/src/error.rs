@@ -79,3 +79,13 @@ impl PlanError {
         Self::Config { field: field.into(), why: why.into() }
     }
 }
+
+/// Foreign text for an error or a notice: escaped, so that it stays on the line, and cut.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let escaped: String = text.escape_debug().take(LONGEST + 1).collect();
+    match escaped.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &escaped[..end]),
+        None => escaped,
+    }
+}

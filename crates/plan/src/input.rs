@@ -291,9 +291,12 @@ pub struct NetDevice {
     pub mtu: u32,
     /// IFF_UP is set.
     pub up: bool,
+    /// IFF_LOWER_UP is set; for a tap: a process holds it open.
+    pub carrier: bool,
     /// `IFLA_IFALIAS`: the owner record of a tap of ours.
     pub alias: String,
-    /// It has a qdisc with the ingress handle `ffff:` already (ingress or clsact).
+    /// It has a qdisc with the ingress handle `ffff:` already (ingress or clsact). A redirect of ours whose tap is
+    /// gone does not count: connecting replaces it.
     pub ingress: bool,
     /// IPv4 addresses with prefix length.
     pub ipv4: Vec<(std::net::Ipv4Addr, u8)>,

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod annotations;
+pub mod attach;
 pub mod bpf;
 pub mod cgroup;
 pub mod cmdline;
+pub mod command;
 pub mod decide;
 pub mod error;
 pub mod field;
@@ -14,17 +16,20 @@ pub mod input;
 pub mod jail;
 pub mod kernel;
 pub mod launch;
+pub mod machine;
 pub mod memory;
 pub mod monitor;
 pub mod mounts;
 pub mod negotiate;
 pub mod network;
+pub mod provenance;
 pub mod read;
 pub mod seccomp;
 pub mod settings;
 pub mod show;
 pub mod solo5;
 pub mod syscalls;
+pub mod sysctl;
 pub mod undo;
 
 pub use error::PlanError;

@@ -24,3 +24,14 @@ impl ReadAt for [u8] {
         })
     }
 }
+
+/// A slice is unsized, so `&dyn ReadAt` is made from a reference to the reference.
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> bool {
+        (**self).read_at(offset, buf)
+    }
+}

@@ -4,13 +4,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What of config.toml a plan depends on, frozen at create.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Who runs bundles without image keys: `runc` (default), `crun`, an absolute path, or `process`: nobody else, they
+    /// are run by the `process` monitor.
+    pub delegate: String,
     /// `[monitors.NAME]`.
     pub monitors: BTreeMap<String, MonitorSettings>,
     /// Path of the file the settings came from; empty: built-in defaults.
     pub origin: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { delegate: "runc".to_owned(), monitors: BTreeMap::new(), origin: String::new() }
+    }
 }
 
 /// `[monitors.NAME]`.

@@ -1,1 +1,141 @@
-//! Who a process is: ids, groups, capabilities, limits.
+//! Who a process is: ids, groups, capabilities, limits. Every step needs a privilege that a later one drops.
+#![allow(unsafe_code)]
+
+use std::io::Write;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use urunc_plan::input::Rlimit;
+use urunc_plan::launch::Identity;
+
+use crate::error::{Result, SysError};
+
+/// Resource names of setrlimit(2) and their numbers (the same on every architecture Rust's musl targets serve).
+const RLIMITS: [(&str, u32); 16] = [
+    ("RLIMIT_CPU", 0),
+    ("RLIMIT_FSIZE", 1),
+    ("RLIMIT_DATA", 2),
+    ("RLIMIT_STACK", 3),
+    ("RLIMIT_CORE", 4),
+    ("RLIMIT_RSS", 5),
+    ("RLIMIT_NPROC", 6),
+    ("RLIMIT_NOFILE", 7),
+    ("RLIMIT_MEMLOCK", 8),
+    ("RLIMIT_AS", 9),
+    ("RLIMIT_LOCKS", 10),
+    ("RLIMIT_SIGPENDING", 11),
+    ("RLIMIT_MSGQUEUE", 12),
+    ("RLIMIT_NICE", 13),
+    ("RLIMIT_RTPRIO", 14),
+    ("RLIMIT_RTTIME", 15),
+];
+
+/// Sets the limits of the calling process.
+///
+/// # Errors
+/// EPERM when a hard limit would rise without CAP_SYS_RESOURCE; EINVAL for an unknown name.
+pub fn set_rlimits(limits: &[Rlimit]) -> Result<()> {
+    for limit in limits {
+        let Some((_, number)) = RLIMITS.iter().find(|(name, _)| *name == limit.kind) else {
+            return Err(SysError::new(
+                "setrlimit",
+                &limit.kind,
+                std::io::Error::from_raw_os_error(libc::EINVAL),
+            ));
+        };
+        let value = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+        // SAFETY: `value` is a valid structure; the old value is not asked for.
+        let rc = unsafe {
+            libc::syscall(
+                libc::SYS_prlimit64,
+                0,
+                *number,
+                &raw const value,
+                std::ptr::null_mut::<libc::rlimit64>(),
+            )
+        };
+        if rc != 0 {
+            return Err(SysError::last("setrlimit", &limit.kind));
+        }
+    }
+    Ok(())
+}
+
+/// Writes below a private procfs mount: never through a path that a container could have prepared (rule R3).
+///
+/// # Errors
+/// The write's errno, naming the file.
+pub fn write_proc(proc: BorrowedFd<'_>, file: &str, value: &str) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let error = |e: std::io::Error| SysError::new("write", format!("/proc/{file}"), e);
+    let fd = rustix::fs::openat(proc, file, flags, Mode::empty()).map_err(|e| error(e.into()))?;
+    std::fs::File::from(fd).write_all(value.as_bytes()).map_err(error)
+}
+
+/// Label for the next exec, or for this process itself (aa_change_onexec(2), aa_change_profile(2)).
+///
+/// # Errors
+/// ENOENT when the profile is not loaded.
+pub fn set_apparmor(proc: BorrowedFd<'_>, profile: &str, exec: bool) -> Result<()> {
+    let (file, verb) = if exec { ("exec", "exec") } else { ("current", "changeprofile") };
+    let value = format!("{verb} {profile}");
+    match write_proc(proc, &format!("thread-self/attr/apparmor/{file}"), &value) {
+        Err(e) if e.source.raw_os_error() == Some(libc::ENOENT) => {
+            write_proc(proc, &format!("thread-self/attr/{file}"), &value)
+        }
+        result => result,
+    }
+    .map_err(|e| SysError { op: "apply apparmor profile", object: profile.to_owned(), source: e.source })
+}
+
+/// Becomes the user for good: no capability in any set, no_new_privs, exact groups. credentials(7), capabilities(7).
+///
+/// # Errors
+/// The call that failed and what it was to set.
+pub fn become_user(identity: &Identity) -> Result<()> {
+    let ids = |e, what: &'static str, id: u32| SysError::new(what, id.to_string(), e);
+    drop_bounding_set()?;
+    let groups: Vec<Gid> = identity.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    rustix::thread::set_thread_groups(&groups).map_err(|e| SysError::new("setgroups", "groups", e))?;
+    let gid = Gid::from_raw(identity.gid);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|e| ids(e, "setgid", identity.gid))?;
+    let uid = Uid::from_raw(identity.uid);
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|e| ids(e, "setuid", identity.uid))?;
+    drop_capabilities()?;
+    if identity.no_new_privs {
+        rustix::thread::set_no_new_privs(true).map_err(|e| SysError::new("prctl", "no_new_privs", e))?;
+    }
+    rustix::process::umask(Mode::from_raw_mode(identity.umask));
+    Ok(())
+}
+
+/// PR_CAPBSET_DROP until the kernel knows no higher capability.
+fn drop_bounding_set() -> Result<()> {
+    for capability in 0..64 {
+        // SAFETY: plain integers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+            let error = SysError::last("drop bounding set", capability.to_string());
+            return if error.source.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
+        }
+    }
+    Ok(())
+}
+
+/// Empties the permitted, effective, inheritable and ambient sets.
+fn drop_capabilities() -> Result<()> {
+    // SAFETY: plain integers.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    let header = [0x2008_0522_u32, 0];
+    let empty = [0_u32; 6];
+    // SAFETY: version 3 of capset(2): header of two words, two triples of sets.
+    let rc = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), empty.as_ptr()) };
+    if rc == 0 { Ok(()) } else { Err(SysError::last("capset", "empty sets")) }
+}
+
+/// A private procfs mount of the caller's pid namespace, attached nowhere.
+///
+/// # Errors
+/// fsopen(2)'s errno.
+pub fn private_proc() -> Result<std::os::fd::OwnedFd> {
+    crate::root::file_system("proc", &[])
+}

@@ -1,4 +1,11 @@
 //! Linux mechanisms: knows no guest and no monitor.
+// Raw numbers of the kernel's ABI are cast as its headers do; every cast of a foreign value is checked where it enters.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::similar_names
+)]
 
 pub mod atomic;
 pub mod cgroup;
@@ -7,6 +14,7 @@ pub mod fdpass;
 pub mod identity;
 pub mod inroot;
 pub mod kvm;
+pub mod namespace;
 pub mod net;
 pub mod process;
 pub mod pty;

@@ -1,3 +1,5 @@
 //! The `urunc` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    urunc::main()
+}

@@ -1,1 +1,16 @@
-//! Placeholder crate root, filled by its first commit.
+//! Black-box tests of an OCI runtime named by `RUNTIME`: each case is a process of its own with its own state root,
+//! cgroup and temporary directory, and ends with a look at what is left.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+pub mod bad_input;
+pub mod bundle;
+pub mod command;
+pub mod container;
+pub mod crash;
+pub mod differences;
+pub mod harness;
+pub mod image;
+pub mod lifecycle;
+pub mod reality;
+pub mod sandbox;
+pub mod storm;

@@ -1,1 +1,92 @@
-//! Guests: one file per kind, one registry line each.
+//! Guest kinds: what each wants and how it takes its configuration.
+
+use std::net::Ipv4Addr;
+
+use crate::PlanError;
+use crate::launch::Tap;
+use crate::machine::Wants;
+
+mod linux;
+mod mirage;
+mod process;
+mod rumprun;
+mod solo5;
+
+/// A guest kind; one file each, stateless.
+pub trait Guest: Sync {
+    /// Value of the key `unikernelType`.
+    fn name(&self) -> &'static str;
+    /// What it can be given.
+    fn wants(&self) -> Wants;
+    /// Its command line.
+    ///
+    /// # Errors
+    /// [`PlanError::Cmdline`] when the guest's syntax cannot carry a word.
+    fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError>;
+    /// It mounts its block device at `blkMntPoint`.
+    fn uses_mount_point(&self) -> bool {
+        false
+    }
+}
+
+/// Every guest kind.
+pub static ALL: &[&dyn Guest] =
+    &[&linux::Linux, &mirage::Mirage, &process::Process, &rumprun::Rumprun, &solo5::Solo5];
+
+/// Names of other implementations' guests that an image may ask for, so that the refusal can say "not built yet".
+pub const PLANNED: &[&str] = &["freebsd", "hermit", "mewz", "osv", "unikraft"];
+
+/// The guest kind of that name.
+pub fn find(name: &str) -> Option<&'static dyn Guest> {
+    ALL.iter().copied().find(|guest| guest.name() == name)
+}
+
+/// What a guest makes its command line from.
+#[derive(Debug, Clone)]
+pub struct Boot<'a> {
+    /// The command, at least one word.
+    pub args: &'a [String],
+    /// Environment, `NAME=value`.
+    pub env: &'a [String],
+    /// Working directory.
+    pub cwd: &'a str,
+    /// Host name.
+    pub hostname: Option<&'a str>,
+    /// The connection, with its addresses.
+    pub tap: Option<&'a Tap>,
+    /// An initrd is given.
+    pub initrd: bool,
+    /// A disk is given.
+    pub disk: bool,
+    /// Where the guest mounts the disk; empty: its default.
+    pub mount_point: &'a str,
+    /// The root file system must not be written.
+    pub readonly: bool,
+}
+
+/// Address, prefix length and gateway of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv4 {
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Prefix length, bits.
+    pub prefix: u8,
+    /// Default gateway.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+impl Ipv4 {
+    /// The prefix as a dotted mask.
+    pub fn mask(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0))
+    }
+}
+
+impl Boot<'_> {
+    /// IPv4 configuration, when there is a connection with an address.
+    pub fn ipv4(&self) -> Option<Ipv4> {
+        let tap = self.tap?;
+        let (address, prefix) = tap.ipv4?;
+        Some(Ipv4 { address, prefix, gateway: tap.gateway })
+    }
+}

@@ -1,0 +1,199 @@
+//! Linux: words of the kernel command line, as `next_arg()` and `unknown_bootoption()` of the kernel read them.
+//!
+//! Words are separated by blanks; only double quotes group, and nothing escapes one. Unknown `NAME=value` words become
+//! init's environment, words after `--` its arguments. A value or argument with blanks is put in double quotes, which
+//! the kernel strips: the program sees it exactly. What it would not see exactly is refused.
+
+use std::collections::BTreeSet;
+
+use super::{Boot, Guest};
+use crate::PlanError;
+use crate::cmdline::{self, Line, cannot_carry};
+use crate::error::excerpt;
+use crate::machine::{BootProtocol, DeviceModel, Wants};
+use crate::memory::MIB;
+
+/// `linux`.
+#[derive(Debug)]
+pub(super) struct Linux;
+
+/// CONFIG_INIT_ENV_ARG_LIMIT: the kernel panics when init gets more arguments, and `HOME` and `TERM` take two of the
+/// one-larger environment.
+const INIT_LIMIT: usize = 32;
+
+/// Parameters that make up or would change the fixed part of the line. The kernel takes `-` for `_` in names.
+const RESERVED: &[&str] = &[
+    "acpi",
+    "bootconfig",
+    "clocksource",
+    "console",
+    "crashkernel",
+    "debug",
+    "earlycon",
+    "earlyprintk",
+    "hostname",
+    "init",
+    "initcall_debug",
+    "initrd",
+    "ip",
+    "isolcpus",
+    "loglevel",
+    "lsm",
+    "maxcpus",
+    "mem",
+    "memmap",
+    "mitigations",
+    "nfsroot",
+    "noinitrd",
+    "nosmp",
+    "nr_cpus",
+    "panic",
+    "pci",
+    "quiet",
+    "ramdisk_size",
+    "rdinit",
+    "reboot",
+    "resume",
+    "retain_initrd",
+    "ro",
+    "root",
+    "rootdelay",
+    "rootflags",
+    "rootfstype",
+    "rootwait",
+    "rw",
+    "security",
+    "single",
+    "video",
+    "vga",
+];
+
+impl Guest for Linux {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants {
+            boot: &[BootProtocol::Linux],
+            nics: &[DeviceModel::VirtioPci],
+            disks: &[DeviceModel::VirtioPci],
+            initrd: true,
+            // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
+            least_ram: 36 * MIB,
+        }
+    }
+
+    fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {
+        let mut line = Line::new(cmdline::LINUX_LIMIT);
+        line.word("panic=-1 console=ttyS0")?;
+        if let Some(root) = root(boot) {
+            line.word(root)?;
+        }
+        let ip = ip(boot)?;
+        if let Some(ip) = &ip {
+            line.word(ip)?;
+        }
+        // A kernel without IP_PNP takes `ip=` for a variable of init's.
+        let room = INIT_LIMIT - 1 - usize::from(ip.is_some());
+        environment(&mut line, boot.env, room)?;
+        let (app, args) = boot.args.split_first().ok_or_else(no_command)?;
+        let init = if boot.initrd { "rdinit" } else { "init" };
+        line.word(&format!("{init}={}", quoted(app)?))?;
+        arguments(&mut line, args)?;
+        line.finish()
+    }
+}
+
+fn root(boot: &Boot<'_>) -> Option<&'static str> {
+    match (boot.initrd, boot.disk, boot.readonly) {
+        (true, _, _) => Some("root=/dev/ram0 rw"),
+        (false, true, false) => Some("root=/dev/vda rw"),
+        (false, true, true) => Some("root=/dev/vda ro"),
+        (false, false, _) => None,
+    }
+}
+
+/// `ip=CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE:AUTOCONF` (kernel documentation, nfsroot).
+fn ip(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
+    let Some(ipv4) = boot.ipv4() else { return Ok(None) };
+    let host = boot.hostname.filter(|name| !name.is_empty()).unwrap_or("urunc");
+    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
+        return Err(PlanError::config(
+            "hostname",
+            "the kernel's ip= takes letters, digits, '.', '-' and '_'",
+        ));
+    }
+    let gateway = ipv4.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+    Ok(Some(format!("ip={}::{gateway}:{}:{host}:eth0:off", ipv4.address, ipv4.mask())))
+}
+
+fn environment(line: &mut Line, env: &[String], room: usize) -> Result<(), PlanError> {
+    let mut names = BTreeSet::new();
+    for entry in env {
+        let (name, value) = split(entry)?;
+        line.word(&format!("{name}={}", quoted(value)?))?;
+        // HOME and TERM replace the kernel's own entries.
+        if !matches!(name, "HOME" | "TERM") {
+            names.insert(name);
+        }
+    }
+    if names.len() > room {
+        let why = format!(
+            "linux takes at most {room} variables besides HOME and TERM, process.env has {}",
+            names.len()
+        );
+        return Err(PlanError::Cmdline { why });
+    }
+    Ok(())
+}
+
+fn split(entry: &str) -> Result<(&str, &str), PlanError> {
+    let (name, value) = entry.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+        PlanError::config("process.env", format!("\"{}\" is not NAME=value", excerpt(entry)))
+    })?;
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+        // With a dot it would be a module's parameter, which init never sees.
+        return Err(cannot_carry(
+            "linux",
+            "a variable whose name is not of letters, digits, '_' and '-'",
+            name,
+        ));
+    }
+    if RESERVED.contains(&name.replace('-', "_").as_str()) {
+        let why = format!("the variable {name} is a parameter of the linux kernel, rename it in process.env");
+        return Err(PlanError::Cmdline { why });
+    }
+    Ok((name, value))
+}
+
+fn arguments(line: &mut Line, args: &[String]) -> Result<(), PlanError> {
+    if args.len() > INIT_LIMIT {
+        let why = format!("linux takes at most {INIT_LIMIT} arguments, process.args has {}", args.len());
+        return Err(PlanError::Cmdline { why });
+    }
+    line.word("--")?;
+    for arg in args {
+        // A second `--` ends the kernel's reading.
+        if arg == "--" {
+            let why = "linux takes no argument --, it is the second on the kernel's line".to_owned();
+            return Err(PlanError::Cmdline { why });
+        }
+        line.word(&if arg.is_empty() { "\"\"".to_owned() } else { quoted(arg)? })?;
+    }
+    Ok(())
+}
+
+/// The word, in double quotes if the kernel would split it.
+fn quoted(word: &str) -> Result<String, PlanError> {
+    if let Some(bad) = word.chars().find(|c| *c == '"' || (c.is_ascii_control() && *c != '\t')) {
+        return Err(cannot_carry("linux", &format!("{bad:?}"), word));
+    }
+    // The kernel's isspace() also takes the byte 0xa0, which is part of many UTF-8 sequences.
+    let splits = word.bytes().any(|b| matches!(b, b' ' | b'\t' | 0xa0));
+    Ok(if splits { format!("\"{word}\"") } else { word.to_owned() })
+}
+
+fn no_command() -> PlanError {
+    PlanError::Cmdline { why: "process.args names no program".to_owned() }
+}

@@ -1,0 +1,92 @@
+//! Rumprun: one JSON object, read by a parser that knows no escapes.
+
+use super::{Boot, Guest, Ipv4};
+use crate::PlanError;
+use crate::cmdline;
+use crate::machine::{BootProtocol, DeviceModel, Wants};
+use crate::memory::MIB;
+
+/// `rumprun`.
+#[derive(Debug)]
+pub(super) struct Rumprun;
+
+impl Guest for Rumprun {
+    fn name(&self) -> &'static str {
+        "rumprun"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants {
+            boot: &[BootProtocol::Solo5Spt],
+            nics: &[DeviceModel::Solo5],
+            disks: &[DeviceModel::Solo5],
+            initrd: false,
+            least_ram: 4 * MIB,
+        }
+    }
+
+    fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {
+        let words = boot.args.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?;
+        let mut members = vec![member("cmdline", &words.join(" "))?];
+        for entry in boot.env {
+            members.push(member("env", entry)?);
+        }
+        if let Some(hostname) = boot.hostname {
+            members.push(member("hostname", hostname)?);
+        }
+        if !matches!(boot.cwd, "" | "/") {
+            members.push(member("cwd", boot.cwd)?);
+        }
+        if let Some(ipv4) = boot.ipv4() {
+            members.push(net(ipv4));
+        }
+        if boot.disk {
+            let at = if boot.mount_point.is_empty() { "/data" } else { boot.mount_point };
+            members.push(format!(
+                r#""blk":{{"source":"etfs","path":"/dev/ld0a","fstype":"blk",{}}}"#,
+                member("mountpoint", at)?
+            ));
+        }
+        let mut line = cmdline::Line::new(cmdline::SOLO5_LIMIT);
+        line.word(&format!("{{{}}}", members.join(",")))?;
+        line.finish()
+    }
+
+    fn uses_mount_point(&self) -> bool {
+        true
+    }
+}
+
+fn net(ipv4: Ipv4) -> String {
+    let gateway = ipv4.gateway.map(|gateway| format!(r#","gw":"{gateway}""#)).unwrap_or_default();
+    format!(
+        r#""net":{{"if":"ukvmif0","cloner":"True","type":"inet","method":"static","addr":"{}","mask":"{}"{gateway}}}"#,
+        ipv4.address,
+        mask(ipv4)
+    )
+}
+
+/// NetBSD refuses a gateway outside the subnet, which point-to-point networks of Kubernetes have: the subnet is then
+/// the smallest one that holds both.
+fn mask(ipv4: Ipv4) -> u32 {
+    let gateway = ipv4.gateway.unwrap_or(ipv4.address);
+    let common = (u32::from(ipv4.address) ^ u32::from(gateway)).leading_zeros();
+    u32::from(ipv4.prefix).min(common.max(1))
+}
+
+/// A member whose value needs no escape.
+fn member(name: &str, value: &str) -> Result<String, PlanError> {
+    match value.chars().find(|c| c.is_control() || matches!(c, '"' | '\\')) {
+        Some(bad) => Err(cmdline::cannot_carry("rumprun", &format!("{bad:?}"), value)),
+        None => Ok(format!("\"{name}\":\"{value}\"")),
+    }
+}
+
+/// A word of the command: single quotes group, and nothing can quote a single quote.
+fn quoted(word: &str) -> Result<String, PlanError> {
+    if word.contains('\'') {
+        return Err(cmdline::cannot_carry("rumprun", "a single quote", word));
+    }
+    let group = word.is_empty() || word.contains([' ', '\t']);
+    Ok(if group { format!("'{word}'") } else { word.to_owned() })
+}

@@ -1,1 +1,0 @@
-//! Network namespaces, tap devices, redirects: synchronous rtnetlink.

@@ -1,0 +1,82 @@
+//! Network namespaces, tap devices, redirects: synchronous rtnetlink.
+
+mod facts;
+mod message;
+mod netlink;
+mod redirect;
+mod tap;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::LinkNameSpaceType::Network;
+use rustix::thread::move_into_link_name_space;
+use urunc_plan::input::NetFacts;
+use urunc_plan::launch::Tap;
+
+use crate::error::{Result, SysError};
+use netlink::Socket;
+
+/// Runs `f` in another network namespace and comes back.
+///
+/// Only the calling thread moves. A way back that fails is an error whatever `f` returned: the caller is then in the
+/// wrong namespace and must end.
+pub fn in_namespace<T>(netns: BorrowedFd<'_>, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    const OWN: &str = "/proc/thread-self/ns/net";
+    let home = rustix::fs::open(OWN, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| SysError::new("open", OWN, errno))?;
+    move_into_link_name_space(netns, Some(Network))
+        .map_err(|errno| SysError::new("enter", "the container's network namespace", errno))?;
+    let outcome = f();
+    move_into_link_name_space(home.as_fd(), Some(Network))
+        .map_err(|errno| SysError::new("return to", "the runtime's network namespace", errno))?;
+    outcome
+}
+
+/// Whether two descriptors mean the same namespace (same device and inode of nsfs, namespaces(7)).
+pub fn same_namespace(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<bool> {
+    let identity = |fd| {
+        let stat =
+            rustix::fs::fstat(fd).map_err(|errno| SysError::new("stat", "a network namespace", errno))?;
+        Ok((stat.st_dev, stat.st_ino))
+    };
+    Ok(identity(a)? == identity(b)?)
+}
+
+/// Reads what a network namespace holds: every device but loopback, IPv4 addresses, default routes of the main table.
+///
+/// `host` is the namespace that guests must not be connected in, the runtime's own. Nameservers are not the kernel's
+/// to know and stay empty.
+pub fn facts(netns: BorrowedFd<'_>, host: BorrowedFd<'_>) -> Result<NetFacts> {
+    let host_namespace = same_namespace(netns, host)?;
+    let mut socket = in_namespace(netns, Socket::open)?;
+    Ok(NetFacts { host_namespace, ..facts::gather(&mut socket)? })
+}
+
+/// Creates the tap and connects it with the container's device, both ways; returns the tap.
+///
+/// The descriptor is non-blocking and closed on exec. `alias` is the tap's owner record,
+/// [`urunc_plan::network::Owner`]. On failure everything is as before; a device whose ingress is in use by others is
+/// refused and not touched. The tap has no address: the container's own stack has no part in it.
+pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd> {
+    let (mut socket, fd) = in_namespace(netns, || Ok((Socket::open()?, tap::create(tap)?)))?;
+    let device = (tap.device_index, tap.device.as_str());
+    let cookie = redirect::cookie(&tap.alias);
+    facts::exists(&mut socket, device)?;
+    redirect::reclaim(&mut socket, device)?;
+    let index = tap::configure(&mut socket, tap, alias)?;
+    redirect::add(&mut socket, (index, &tap.name), tap.device_index, &cookie)?;
+    // Last, because it alone outlives the tap: up to here the end of `fd` undoes everything.
+    redirect::add(&mut socket, device, index, &cookie)?;
+    Ok(fd)
+}
+
+/// Undoes [`connect`], or what an interrupted one left; also when the tap or the device is gone already.
+///
+/// Only what carries this container's mark is removed, and an ingress qdisc without filters on the planned device:
+/// the mark is on the filter, so an interruption between the two leaves such a one. Doing it again changes nothing.
+pub fn disconnect(netns: BorrowedFd<'_>, tap: &Tap) -> Result<()> {
+    let mut socket = in_namespace(netns, Socket::open)?;
+    redirect::remove(&mut socket, (tap.device_index, &tap.device), &redirect::cookie(&tap.alias))?;
+    tap::remove(&mut socket, tap)
+}

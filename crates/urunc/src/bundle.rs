@@ -1,1 +1,0 @@
-//! config.json: the parts that are read, and their way into a `Request`.

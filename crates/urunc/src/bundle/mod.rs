@@ -1,0 +1,130 @@
+//! config.json: the parts that are read, and their way into a `Request`.
+//!
+//! Two steps, because an ordinary container is handed to another runtime: [`read`] knows only JSON and types and
+//! gives what that decision needs; [`Config::bundle`] judges the values. Every message names the JSON path.
+
+mod document;
+mod file;
+mod hooks;
+mod process;
+mod refuse;
+mod request;
+
+pub use hooks::{Hook, Hooks};
+
+use anyhow::Context;
+use document::Document;
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+use urunc_plan::{PlanError, Request};
+
+/// A judged bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// The bundle's directory, absolute and free of links.
+    pub dir: PathBuf,
+    /// `ociVersion`.
+    pub oci_version: String,
+    /// `root.path`, absolute.
+    pub rootfs: PathBuf,
+    /// `annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `hooks`.
+    pub hooks: Hooks,
+    /// There is a `process`; without one a container can be created, but not started.
+    pub has_process: bool,
+    /// What the planner is asked. Image keys, kernel facts and settings are still empty, and so is the id.
+    pub request: Request,
+}
+
+/// A config.json whose JSON and types are right.
+#[derive(Debug)]
+pub struct Config {
+    dir: PathBuf,
+    document: Document,
+}
+
+/// Reads `config.json` of a bundle.
+///
+/// # Errors
+/// The directory or the file cannot be read, it is not JSON, or a value has the wrong type.
+pub fn read(dir: &Path) -> anyhow::Result<Config> {
+    let dir = dir.canonicalize().with_context(|| format!("bundle {}", dir.display()))?;
+    let bytes = file::read(&dir.join("config.json"))?;
+    Ok(Config { document: document::parse(&bytes)?, dir })
+}
+
+/// [`read`] and [`Config::bundle`] in one.
+///
+/// # Errors
+/// Those of both.
+pub fn load(dir: &Path) -> anyhow::Result<Bundle> {
+    read(dir)?.bundle()
+}
+
+impl Config {
+    /// The bundle's directory, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `annotations`.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.document.annotations
+    }
+
+    /// `root.path` made absolute, not looked at; `None` without one.
+    pub fn rootfs(&self) -> Option<PathBuf> {
+        let root = self.document.root.as_ref().filter(|root| !root.path.as_os_str().is_empty())?;
+        Some(self.dir.join(&root.path))
+    }
+
+    /// Judges the values.
+    ///
+    /// # Errors
+    /// A value is wrong, or asks for something that is not supported and may not be dropped silently.
+    pub fn bundle(self) -> anyhow::Result<Bundle> {
+        version(&self.document.oci_version)?;
+        refuse::unsupported(&self.document)?;
+        let rootfs = self.rootfs().ok_or_else(|| PlanError::config("root.path", "missing"))?;
+        directory(&rootfs)?;
+        let Document { oci_version, annotations, hooks, .. } = &self.document;
+        Ok(Bundle {
+            oci_version: oci_version.clone(),
+            annotations: annotations.clone(),
+            hooks: hooks::checked(hooks)?,
+            has_process: self.document.process.is_some(),
+            request: request::make(&self.document)?,
+            rootfs,
+            dir: self.dir,
+        })
+    }
+}
+
+/// Any 1.x: minor versions add fields and change none.
+fn version(version: &str) -> Result<(), PlanError> {
+    match version.split_once('.') {
+        Some(("1", rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => Ok(()),
+        _ if version.is_empty() => Err(PlanError::config("ociVersion", "missing")),
+        _ => Err(PlanError::config("ociVersion", format!("{version:?} is not supported, 1.x is"))),
+    }
+}
+
+fn directory(rootfs: &Path) -> Result<(), PlanError> {
+    let wrong = |why: String| PlanError::config("root.path", format!("{}: {why}", rootfs.display()));
+    let found = rootfs.metadata().map_err(|e| wrong(e.to_string()))?;
+    if !found.is_dir() {
+        return Err(wrong("not a directory".into()));
+    }
+    let host = Path::new("/").metadata().map_err(|e| wrong(e.to_string()))?;
+    if (found.dev(), found.ino()) == (host.dev(), host.ino()) {
+        return Err(wrong("is the root of this host".into()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

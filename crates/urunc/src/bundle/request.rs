@@ -1,0 +1,147 @@
+//! From the document to the planner's request: `root`, `mounts` and `linux`.
+
+use super::{
+    document::{Document, Linux, Mount},
+    process,
+};
+use std::collections::BTreeMap;
+use urunc_plan::{
+    PlanError, Request,
+    input::{self, NamespaceKind},
+};
+
+pub(super) fn make(document: &Document) -> Result<Request, PlanError> {
+    let linux = &document.linux;
+    let mounts = document.mounts.iter().enumerate();
+    let request = Request {
+        readonly: document.root.as_ref().is_some_and(|root| root.readonly),
+        hostname: name("hostname", document.hostname.as_ref())?,
+        domainname: name("domainname", document.domainname.as_ref())?,
+        mounts: mounts.map(|(n, m)| mount(&format!("mounts[{n}]"), m)).collect::<Result<_, _>>()?,
+        namespaces: namespaces(linux)?,
+        time_offsets: time_offsets(linux)?,
+        sysctl: linux.sysctl.clone(),
+        propagation: propagation(linux)?,
+        cgroups_path: cgroups_path(linux)?,
+        resources: linux.resources.clone(),
+        seccomp: Some(linux.seccomp.clone()).filter(|s| !s.is_null()),
+        ..Request::default()
+    };
+    match &document.process {
+        Some(process) => process::fill(request, process),
+        None => Ok(request),
+    }
+}
+
+/// sethostname(2): at most 64 bytes.
+fn name(field: &str, name: Option<&String>) -> Result<Option<String>, PlanError> {
+    match name {
+        Some(name) if name.len() > 64 || name.contains(['\0', '\n', '/']) => {
+            Err(PlanError::config(field, "must be at most 64 bytes without /, newline and NUL"))
+        }
+        name => Ok(name.filter(|n| !n.is_empty()).cloned()),
+    }
+}
+
+/// A relative destination is below `/` (runtime-spec 1.2).
+fn mount(at: &str, mount: &Mount) -> Result<input::Mount, PlanError> {
+    let destination = &mount.destination;
+    let wrong =
+        |why: &str| Err(PlanError::config(format!("{at}.destination"), format!("{destination:?} {why}")));
+    if destination.is_empty() || destination.contains('\0') {
+        return wrong("is not a path");
+    }
+    if destination.split('/').any(|part| part == "..") {
+        return wrong("has .. in it");
+    }
+    if destination.split('/').all(|part| part.is_empty() || part == ".") {
+        return wrong("would hide the whole root");
+    }
+    let slash = if destination.starts_with('/') { "" } else { "/" };
+    Ok(input::Mount {
+        destination: format!("{slash}{destination}"),
+        kind: mount.kind.clone(),
+        source: mount.source.clone(),
+        options: mount.options.clone(),
+    })
+}
+
+fn namespaces(linux: &Linux) -> Result<Vec<input::Namespace>, PlanError> {
+    let mut found: Vec<input::Namespace> = Vec::new();
+    for (n, namespace) in linux.namespaces.iter().enumerate() {
+        let wrong =
+            |field: &str, why: String| PlanError::config(format!("linux.namespaces[{n}].{field}"), why);
+        let kind =
+            kind(&namespace.kind).ok_or_else(|| wrong("type", format!("{:?} is unknown", namespace.kind)))?;
+        if kind == NamespaceKind::User {
+            return Err(wrong(
+                "type",
+                "user namespaces are not supported; remove it or use another runtime".into(),
+            ));
+        }
+        if found.iter().any(|earlier| earlier.kind == kind) {
+            return Err(wrong("type", format!("{:?} is listed twice", namespace.kind)));
+        }
+        let path = Some(namespace.path.clone()).filter(|path| !path.is_empty());
+        if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains('\0')) {
+            return Err(wrong("path", format!("{:?} is not absolute", namespace.path)));
+        }
+        found.push(input::Namespace { kind, path, host: false });
+    }
+    Ok(found)
+}
+
+fn kind(text: &str) -> Option<NamespaceKind> {
+    Some(match text {
+        "pid" => NamespaceKind::Pid,
+        "network" => NamespaceKind::Network,
+        "mount" => NamespaceKind::Mount,
+        "ipc" => NamespaceKind::Ipc,
+        "uts" => NamespaceKind::Uts,
+        "user" => NamespaceKind::User,
+        "cgroup" => NamespaceKind::Cgroup,
+        "time" => NamespaceKind::Time,
+        _ => return None,
+    })
+}
+
+fn time_offsets(linux: &Linux) -> Result<BTreeMap<String, (i64, u32)>, PlanError> {
+    let offset = |(clock, offset): (&String, &super::document::TimeOffset)| {
+        let wrong = |why: &str| PlanError::config(format!("linux.timeOffsets.{}", clock.escape_debug()), why);
+        if !["monotonic", "boottime"].contains(&clock.as_str()) {
+            return Err(wrong("unknown clock, use monotonic or boottime"));
+        }
+        if offset.nanosecs >= 1_000_000_000 {
+            return Err(wrong("nanosecs must be below 1000000000"));
+        }
+        Ok((clock.clone(), (offset.secs, offset.nanosecs)))
+    };
+    let offsets = linux.time_offsets.iter().map(offset).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let new_namespace = linux.namespaces.iter().any(|n| n.kind == "time" && n.path.is_empty());
+    if !offsets.is_empty() && !new_namespace {
+        return Err(PlanError::config("linux.timeOffsets", "needs a new time namespace in linux.namespaces"));
+    }
+    Ok(offsets)
+}
+
+fn propagation(linux: &Linux) -> Result<String, PlanError> {
+    let known =
+        ["", "shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"];
+    let asked = &linux.rootfs_propagation;
+    if known.contains(&asked.as_str()) {
+        Ok(asked.clone())
+    } else {
+        Err(PlanError::config("linux.rootfsPropagation", format!("{asked:?} is unknown")))
+    }
+}
+
+fn cgroups_path(linux: &Linux) -> Result<String, PlanError> {
+    let path = &linux.cgroups_path;
+    if path.split('/').any(|part| part == "..") || path.contains(['\0', '\n']) {
+        return Err(PlanError::config(
+            "linux.cgroupsPath",
+            format!("{path:?} must not contain .., newline or NUL"),
+        ));
+    }
+    Ok(path.clone())
+}

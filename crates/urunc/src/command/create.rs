@@ -1,0 +1,282 @@
+//! `create`: steps 1 to 7 of ARCHITECTURE.md.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use urunc_plan::annotations::{self, Verdict};
+use urunc_plan::input::ImageKeys;
+use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
+use urunc_sys::process::{self, Child, Fork};
+use urunc_sys::{cgroup, fdpass};
+
+use crate::bundle::{self, Bundle, Config};
+use crate::cli::{Global, Launch};
+use crate::facts::{self, Image};
+use crate::handshake::{self, Message};
+use crate::init::{self, Init};
+use crate::jail::Materials;
+use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status, Store};
+use crate::{delegate, hooks, namespaces, settings, time, undo};
+
+/// What became of a `create`.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A container of ours, waiting for `start`.
+    Created(Box<Created>),
+    /// An ordinary container for this runtime.
+    Delegated(delegate::Verdict),
+}
+
+/// A created container.
+#[derive(Debug)]
+pub struct Created {
+    /// The state root.
+    pub store: Store,
+    /// The container, locked.
+    pub container: Container,
+    /// Init.
+    pub child: Child,
+}
+
+/// A request that passed the check.
+struct Checked {
+    record: Record,
+    image: Image,
+    plan: LaunchPlan,
+}
+
+/// The command.
+///
+/// # Errors
+/// The step that failed; the host is as before.
+pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
+    match create(global, args, None)? {
+        Outcome::Created(_) => Ok(0),
+        Outcome::Delegated(verdict) => delegated(global, &args.id, &verdict),
+    }
+}
+
+/// Runs the other runtime's `create` and keeps the verdict if it succeeds.
+fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
+    let store = Store::open(&global.root, true)?;
+    delegate::remember(&store, id, verdict)?;
+    let code = delegate::spawn(&verdict.runtime);
+    if !matches!(code, Ok(0)) {
+        delegate::forget(&store, id);
+    }
+    code
+}
+
+/// Creates the container; `terminal` is where a caller that stays attached (`run`) wants the terminal sent.
+///
+/// # Errors
+/// The step that failed; the host is as before.
+pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyhow::Result<Outcome> {
+    let checked = match check(&args.bundle, &args.id)? {
+        Ok(checked) => checked,
+        Err(verdict) => return Ok(Outcome::Delegated(verdict)),
+    };
+    if global.systemd_cgroup {
+        bail!("--systemd-cgroup: the systemd cgroup driver is not built yet, use cgroupfs");
+    }
+    check_console(&checked.record.request, args, terminal.is_some())?;
+    for notice in &checked.plan.notices {
+        log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
+    }
+    let store = Store::open(&global.root, true)?;
+    let mut checked = checked;
+    if let Some(group) = cgroup::occupied(&checked.plan.cgroup).context("linux.cgroupsPath")? {
+        bail!("linux.cgroupsPath: {} has processes of others", group.display());
+    }
+    let container = store.create(&args.id, &checked.record, &checked.plan)?;
+    let group = match cgroup::prepare(&checked.plan.cgroup).context("linux.resources") {
+        Ok(group) => group,
+        Err(error) => {
+            // Nothing of the groups is ours yet: only the intent is taken back.
+            undo::intent(&store, &container);
+            return Err(error);
+        }
+    };
+    match build(&container, args, &mut checked, (terminal, group)) {
+        Ok(child) => Ok(Outcome::Created(Box::new(Created { store, container, child }))),
+        Err(error) => {
+            undo::failed_create(&store, &container, &checked.plan);
+            Err(error)
+        }
+    }
+}
+
+/// Steps 1 to 3: everything that can be refused before the first side effect.
+fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
+    let config = bundle::read(bundle)?;
+    let loaded = settings::active()?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let keys = match classify(&config)? {
+        Verdict::Unikernel { keys, notices } => {
+            for notice in notices {
+                log::info!("{}", notice.text);
+            }
+            keys
+        }
+        Verdict::Container { .. } if loaded.settings.delegate == "process" => process_keys(),
+        Verdict::Container { reason } => {
+            let runtime = delegate::program(&loaded.settings.delegate);
+            log::debug!("ordinary container for {}: {reason}", runtime.display());
+            return Ok(Err(delegate::Verdict { runtime, reason }));
+        }
+    };
+    let mut bundle = config.bundle()?;
+    let mut image = Image::open(&bundle.rootfs)?;
+    bundle.request.id = id.to_owned();
+    bundle.request.settings = loaded.settings;
+    facts::read_image(&mut image, keys, &mut bundle.request)?;
+    facts::mark_host_namespaces(&mut bundle.request);
+    let host = facts::gather(&bundle.request, &bundle.request.settings)?;
+    let plan = decide::plan(&bundle.request, &host, None)?;
+    Ok(Ok(Checked { record: record(bundle, host), image, plan }))
+}
+
+/// What the operator's `[runtime] delegate = "process"` makes of an ordinary bundle.
+fn process_keys() -> ImageKeys {
+    ImageKeys {
+        guest: "process".into(),
+        monitor: "process".into(),
+        origin: "config.json".into(),
+        ..Default::default()
+    }
+}
+
+/// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
+fn classify(config: &Config) -> anyhow::Result<Verdict> {
+    let image = config.rootfs().and_then(|rootfs| Image::open(&rootfs).ok());
+    let file = image.map(|image| image.urunc_json()).transpose()?.flatten();
+    Ok(annotations::classify(config.annotations(), file.as_deref())?)
+}
+
+/// The plan of a bundle, for `urunc plan`: what `create` would check, without a side effect.
+///
+/// # Errors
+/// What `create` would say.
+pub fn plan_inputs(bundle: &Path, id: &str) -> anyhow::Result<(Request, HostFacts)> {
+    match check(bundle, id)? {
+        Ok(checked) => Ok((checked.record.request, checked.record.host)),
+        Err(verdict) => bail!("ordinary container for {}: {}", verdict.runtime.display(), verdict.reason),
+    }
+}
+
+fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Result<()> {
+    match (request.terminal, &args.console_socket) {
+        (true, None) if !attached => bail!("process.terminal needs --console-socket"),
+        (false, Some(_)) => bail!("--console-socket needs process.terminal"),
+        _ => Ok(()),
+    }
+}
+
+fn record(bundle: Bundle, host: HostFacts) -> Record {
+    Record {
+        version: 1,
+        oci_version: bundle.oci_version,
+        bundle: bundle.dir,
+        rootfs: bundle.rootfs,
+        created: time::nanoseconds(SystemTime::now()),
+        annotations: bundle.annotations,
+        hooks: bundle.hooks,
+        has_process: bundle.has_process,
+        request: bundle.request,
+        host,
+    }
+}
+
+/// Steps 5 to 7: cgroups, init, hooks, jail.
+fn build(
+    container: &Container,
+    args: &Launch,
+    checked: &mut Checked,
+    (terminal, group): (Option<OwnedFd>, Option<OwnedFd>),
+) -> anyhow::Result<Child> {
+    let Checked { record, image, plan } = checked;
+    let mut materials = Materials::open(plan, image)?;
+    materials.console = match &args.console_socket {
+        Some(path) => Some(fdpass::connect_path(path).context("--console-socket")?),
+        None => terminal.filter(|_| record.request.terminal),
+    };
+    let joins = namespaces::open(&plan.namespaces)?;
+    let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
+    let (ours, theirs) = fdpass::pair()?;
+    namespaces::before_clone(&plan.namespaces, &joins)?;
+    let flags = namespaces::clone_flags(&plan.namespaces);
+    let child = match process::clone3(flags, group.as_ref().map(AsFd::as_fd)).context("create init")? {
+        Fork::Child => {
+            drop(ours);
+            init::run(Init {
+                plan: plan.clone(),
+                hooks: record.hooks.clone(),
+                materials,
+                joins,
+                no_pivot: args.no_pivot,
+                create: theirs,
+                listener,
+            })
+        }
+        Fork::Parent(child) => child,
+    };
+    drop((theirs, listener, materials, joins));
+    let finished = namespaces::after_clone(&plan.namespaces)
+        .and_then(|()| accompany(container, args, record, plan, (&child, ours)));
+    if finished.is_err() {
+        process::kill(child.pidfd.as_fd());
+        let _ = process::reap(child.pidfd.as_fd());
+    }
+    finished.map(|()| child)
+}
+
+/// Leads init to its parking place.
+fn accompany(
+    container: &Container,
+    args: &Launch,
+    record: &Record,
+    plan: &LaunchPlan,
+    (child, socket): (&Child, OwnedFd),
+) -> anyhow::Result<()> {
+    let stat = process::stat(child.pid).context("init ended at once")?;
+    let mut status = Status {
+        phase: Phase::Creating,
+        pid: child.pid,
+        start_time: stat.start_time,
+        boot_id: process::boot_id(),
+    };
+    container.save_status(&status)?;
+    cgroup::adopt(&plan.cgroup, child.pid).context("enter the cgroup")?;
+    handshake::send(socket.as_fd(), &Message::Begin, &[])?;
+    expect(&socket, |m| matches!(m, Message::Namespaces))?;
+    let state = state::oci_state(&container.id, record, Life::Creating, child.pid);
+    hooks::run("prestart", &record.hooks.prestart, &state)?;
+    hooks::run("createRuntime", &record.hooks.create_runtime, &state)?;
+    handshake::send(socket.as_fd(), &Message::Jail { state }, &[])?;
+    expect(&socket, |m| matches!(m, Message::Created))?;
+    status.phase = Phase::Created;
+    container.save_status(&status)?;
+    args.pid_file.as_deref().map_or(Ok(()), |file| write_pid_file(file, child.pid))
+}
+
+fn expect(socket: &OwnedFd, wanted: impl Fn(&Message) -> bool) -> anyhow::Result<()> {
+    match handshake::receive(socket.as_fd())? {
+        Some((message, _)) if wanted(&message) => Ok(()),
+        Some((Message::Failed { step, message }, _)) => bail!("{step}: {message}"),
+        Some(_) => bail!("init sent a message out of order"),
+        None => bail!("init ended without a word"),
+    }
+}
+
+/// The pid in decimal, by rename: a link that someone planted at the name is replaced, not followed.
+fn write_pid_file(file: &Path, pid: i32) -> anyhow::Result<()> {
+    let context = || format!("--pid-file {}", file.display());
+    let name = file.file_name().and_then(|name| name.to_str()).with_context(context)?;
+    let parent = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir: OwnedFd = std::fs::File::open(parent).with_context(context)?.into();
+    urunc_sys::atomic::write(dir.as_fd(), name, pid.to_string().as_bytes()).with_context(context)
+}

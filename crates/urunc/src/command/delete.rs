@@ -1,0 +1,75 @@
+//! `delete`: undoes the stored plan; needs neither bundle nor image nor monitor.
+
+use std::os::fd::AsFd;
+
+use anyhow::bail;
+
+use crate::cli::Global;
+use crate::state::{self, Container, Life, Record, Status, Store};
+use crate::{hooks, undo};
+
+/// The command.
+///
+/// # Errors
+/// Unknown (unless forced), or still running.
+pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
+    let found = Store::open(&global.root, false).ok().map(|store| Ok((store.find(id)?, store))).transpose();
+    let (container, store) = match found {
+        Ok(Some((Some(container), store))) => (container, store),
+        Err::<_, anyhow::Error>(error) if !force => return Err(error),
+        _ if force => return Ok(0),
+        _ => bail!("container {id} does not exist"),
+    };
+    if force {
+        // Before the lock: a `create` or `start` that holds it then fails and lets go.
+        kill_process(&container)?;
+    }
+    if container.lock(&store)? {
+        delete(&store, &container, force)?;
+    }
+    Ok(0)
+}
+
+fn kill_process(container: &Container) -> anyhow::Result<()> {
+    let process = container.status().ok().and_then(|status| Container::process(&status));
+    process.map_or(Ok(()), |pidfd| undo::kill(pidfd.as_fd()))
+}
+
+/// Deletes a container whose lock the caller holds.
+///
+/// # Errors
+/// It runs, or something of it is left.
+pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Result<()> {
+    let status = container.status().unwrap_or_default();
+    let life = Container::life(&status);
+    if !force && matches!(life, Life::Running | Life::Creating) && status.pid > 0 {
+        bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
+    }
+    let record = container.record();
+    let live = Container::process(&status);
+    let pid = live.as_ref().map(|_| status.pid);
+    let netns = record.as_ref().ok().and_then(|record| undo::network_namespace(pid, &record.request));
+    if let Some(pidfd) = live {
+        undo::kill(pidfd.as_fd())?;
+    }
+    match container.plan() {
+        Ok(plan) => undo::apply(&plan, netns.as_ref())?,
+        Err(error) if !force => return Err(error),
+        Err(_) => {}
+    }
+    if let Ok(record) = &record {
+        poststop(container, record, &status);
+    }
+    container.remove(store)
+}
+
+/// poststop hooks cannot stop a delete: their failures are warnings (OCI spec, lifecycle step 13).
+fn poststop(container: &Container, record: &Record, status: &Status) {
+    if status.pid == 0 || record.hooks.poststop.is_empty() {
+        return;
+    }
+    let state = state::oci_state(&container.id, record, Life::Stopped, 0);
+    for error in hooks::run_all("poststop", &record.hooks.poststop, &state) {
+        log::warn!("{error:#}");
+    }
+}

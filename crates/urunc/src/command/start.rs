@@ -1,0 +1,187 @@
+//! `start`: steps 8 to 10 of ARCHITECTURE.md.
+
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use urunc_plan::launch::{Exec, Ready};
+use urunc_plan::network::Owner;
+use urunc_plan::{LaunchPlan, MONITOR_LOG, NetFacts, decide};
+use urunc_sys::{fdpass, net, process};
+
+use crate::bundle::Hook;
+use crate::cli::Global;
+use crate::handshake::{self, Message};
+use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
+use crate::{hooks, undo};
+
+/// Longest wait for init or a monitor to answer, beside the time its hooks may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of the monitor's log that are looked at for its last line.
+const LOG_TAIL: i64 = 4096;
+
+/// The command.
+///
+/// # Errors
+/// The failing step, its cause and the monitor's last line.
+pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
+    let (store, container) = super::existing(global, id)?;
+    if !container.lock(&store)? {
+        bail!("container {id} does not exist");
+    }
+    start(&container)?;
+    Ok(0)
+}
+
+/// Starts a created container, whose lock the caller holds.
+///
+/// # Errors
+/// As [`run`].
+pub fn start(container: &Container) -> anyhow::Result<()> {
+    let (record, mut status) = (container.record()?, container.status()?);
+    let pidfd = match (Container::life(&status), Container::process(&status)) {
+        (Life::Created, Some(pidfd)) => pidfd,
+        (Life::Running, _) => bail!("cannot start an already running container"),
+        (Life::Created | Life::Stopped, _) => bail!("cannot start a container that has stopped"),
+        (Life::Creating, _) => bail!("cannot start a container that is being created"),
+    };
+    if !record.has_process {
+        bail!("config.json: process: missing, there is nothing to start");
+    }
+    let netns: OwnedFd = std::fs::File::open(format!("/proc/{}/ns/net", status.pid))?.into();
+    let started = connect_and_go(container, &record, &status, &pidfd, &netns);
+    if let Err(error) = started {
+        return Err(after_failure(container, &pidfd, &netns, error));
+    }
+    status.phase = Phase::Running;
+    container.save_status(&status)?;
+    let state = state::oci_state(&container.id, &record, Life::Running, status.pid);
+    hooks::run("poststart", &record.hooks.poststart, &state)
+        .map_err(|error| after_failure(container, &pidfd, &netns, error))
+}
+
+/// A failed start leaves a stopped container and no network of ours; `delete` does the rest.
+fn after_failure(
+    container: &Container,
+    pidfd: &OwnedFd,
+    netns: &OwnedFd,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    let killed = undo::kill(pidfd.as_fd());
+    let disconnected = container
+        .plan()
+        .map(|plan| plan.net)
+        .and_then(|tap| tap.map_or(Ok(()), |tap| net::disconnect(netns.as_fd(), &tap).map_err(Into::into)));
+    for result in [killed, disconnected] {
+        if let Err(left) = result {
+            log::warn!("not undone: {left:#}");
+        }
+    }
+    error
+}
+
+fn connect_and_go(
+    container: &Container,
+    record: &Record,
+    status: &Status,
+    pidfd: &OwnedFd,
+    netns: &OwnedFd,
+) -> anyhow::Result<()> {
+    let facts = network_facts(netns, record)?;
+    let plan = decide::plan(&record.request, &record.host, Some(&facts))?;
+    container.save_plan(&plan)?;
+    let tap = match &plan.net {
+        Some(tap) => {
+            let pid = status.pid.unsigned_abs();
+            let owner = Owner { id: tap.alias.clone(), pid, start_time: status.start_time };
+            Some(net::connect(netns.as_fd(), tap, &owner.to_string()).context("network")?)
+        }
+        None => None,
+    };
+    let log = monitor_log(status.pid);
+    let state = state::oci_state(&container.id, record, Life::Created, status.pid);
+    let socket = fdpass::connect(container.dir.as_fd(), SOCKET)?;
+    let fds: Vec<_> = tap.iter().map(AsFd::as_fd).collect();
+    handshake::send(socket.as_fd(), &Message::Start { plan: Box::new(plan.clone()), state }, &fds)?;
+    drop(tap);
+    let quoted = |error| quote(error, log.as_ref());
+    await_monitor(&socket, pidfd, &record.hooks.start_container).map_err(quoted)?;
+    await_acceptance(&plan, status.pid, pidfd).map_err(quoted)
+}
+
+/// Facts of the container's network namespace, read as late as possible: engines configure it after create.
+fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
+    let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
+    let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
+    let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
+    if let Some(mount) = resolv {
+        let text = std::fs::read_to_string(&mount.source).unwrap_or_default();
+        let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+        facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
+    }
+    Ok(facts)
+}
+
+/// READY and then EOF is success; EOF alone is not.
+fn await_monitor(socket: &OwnedFd, pidfd: &OwnedFd, hooks: &[Hook]) -> anyhow::Result<()> {
+    let hooks_time: Option<u64> = hooks.iter().map(|hook| hook.timeout.map(u64::from)).sum();
+    let patience = hooks_time.map(|seconds| PATIENCE + Duration::from_secs(seconds));
+    let mut ready = false;
+    loop {
+        let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], patience)?;
+        if events == [false, false] {
+            bail!("init does not answer");
+        }
+        // Messages first: a monitor that ended at once may have been ready before.
+        if events.first() == Some(&true) {
+            match handshake::receive(socket.as_fd())? {
+                Some((Message::Ready, _)) => ready = true,
+                Some((Message::Failed { step, message }, _)) => bail!("{step}: {message}"),
+                Some(_) => bail!("init sent a message out of order"),
+                None if ready => return Ok(()),
+                None => bail!("init ended before the monitor was ready"),
+            }
+        } else if !ready {
+            bail!("init ended before the monitor was ready");
+        }
+    }
+}
+
+/// Some monitors say themselves when they have accepted their configuration.
+fn await_acceptance(plan: &LaunchPlan, pid: i32, pidfd: &OwnedFd) -> anyhow::Result<()> {
+    let Exec::Program(program) = &plan.exec else { return Ok(()) };
+    let Ready::Qmp(path) = &program.ready else { return Ok(()) };
+    let root: OwnedFd = std::fs::File::open(format!("/proc/{pid}/root"))?.into();
+    let socket = fdpass::connect(root.as_fd(), path.trim_start_matches('/')).context("monitor socket")?;
+    let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(PATIENCE))?;
+    let mut greeting = String::new();
+    if events.first() == Some(&true) {
+        let stream = std::os::unix::net::UnixStream::from(socket);
+        BufReader::new(stream.take(65_536)).read_line(&mut greeting).unwrap_or_default();
+    }
+    if greeting.starts_with("{\"QMP\"") {
+        return Ok(());
+    }
+    if events.contains(&true) {
+        bail!("{} ended before its QMP greeting", plan.monitor)
+    }
+    bail!("{} gave no QMP greeting", plan.monitor)
+}
+
+/// The monitor's log, opened while init still holds the private root: it can be read after the monitor's end.
+fn monitor_log(pid: i32) -> Option<std::fs::File> {
+    std::fs::File::open(format!("/proc/{pid}/root{MONITOR_LOG}")).ok()
+}
+
+fn quote(error: anyhow::Error, log: Option<&std::fs::File>) -> anyhow::Error {
+    let Some(mut log) = log else { return error };
+    let mut tail = Vec::new();
+    let _ = log.seek(SeekFrom::End(-LOG_TAIL)).or_else(|_| log.rewind().map(|()| 0));
+    let _ = log.take(LOG_TAIL.unsigned_abs()).read_to_end(&mut tail);
+    let text = String::from_utf8_lossy(&tail);
+    match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => anyhow::anyhow!("{error:#}: monitor said: {line}"),
+        None => error,
+    }
+}

@@ -1,0 +1,49 @@
+//! `state`: the truth about one container.
+
+use std::collections::BTreeMap;
+
+use crate::cli::Global;
+use crate::signals;
+use crate::state::{Container, Life};
+use crate::table::{self, ContainerState};
+
+/// The command: runc's fields as indented JSON.
+///
+/// # Errors
+/// Unknown container.
+pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
+    let (_, container) = super::existing(global, id)?;
+    super::print(&table::state(&describe(&container)?)?)?;
+    Ok(0)
+}
+
+/// OCI state and runc's additions: rootfs, created, owner.
+///
+/// # Errors
+/// The state files are damaged.
+pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
+    let (record, status) = (container.record()?, container.status()?);
+    let life = Container::life(&status);
+    let mut annotations = record.annotations;
+    annotations.extend(ours(container, life));
+    Ok(ContainerState {
+        oci_version: record.oci_version,
+        id: container.id.clone(),
+        pid: if life == Life::Stopped { 0 } else { status.pid },
+        status: life.name().to_owned(),
+        bundle: record.bundle.display().to_string(),
+        rootfs: record.rootfs.display().to_string(),
+        created: record.created,
+        annotations,
+        owner: String::new(),
+    })
+}
+
+/// What we add: the plan's own annotations and, once stopped, the signal that was sent.
+fn ours(container: &Container, life: Life) -> BTreeMap<String, String> {
+    let mut annotations = container.plan().map(|plan| plan.annotations).unwrap_or_default();
+    if let Some(signal) = container.signal().filter(|_| life == Life::Stopped) {
+        annotations.insert("com.urunc.state.signal".into(), signals::name(signal));
+    }
+    annotations
+}

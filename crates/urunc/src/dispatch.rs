@@ -1,0 +1,96 @@
+//! From argv to a command, and from its result to the exit code.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use urunc_sys::process;
+
+use crate::cli::{self, Command, Global, Invocation};
+use crate::state::Store;
+use crate::{command, delegate, features, log, settings, spec};
+
+/// Exit code of `exec` on a container that has nothing to execute in: what engines take as "cannot exec".
+const EXEC_IMPOSSIBLE: u8 = 255;
+
+/// The program: one error line, one place where it is written.
+pub fn main() -> ExitCode {
+    let Invocation { global, command } = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(usage) => return refuse(&usage),
+    };
+    close_inherited(&command);
+    match log::init(&global).and_then(|()| run(&global, command)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            log::fatal(&error);
+            ExitCode::from(error.downcast_ref::<ExecImpossible>().map_or(1, |_| EXEC_IMPOSSIBLE))
+        }
+    }
+}
+
+fn refuse(usage: &cli::Usage) -> ExitCode {
+    let _ = command::print(&usage.help);
+    let _ = log::init(&usage.global);
+    log::fatal(&anyhow::anyhow!("{}", usage.message));
+    ExitCode::from(usage.code)
+}
+
+/// Nothing of the caller's is inherited by accident (rule R6); `--preserve-fds` of a delegated container is kept.
+fn close_inherited(command: &Command) {
+    let preserved = match command {
+        Command::Create(launch) | Command::Run { launch, .. } => launch.preserve_fds,
+        _ => 0,
+    };
+    process::close_from(3_u32.saturating_add(preserved));
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("container {0} has no agent: exec is not possible in a unikernel")]
+struct ExecImpossible(String);
+
+fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
+    if let Some(error) = delegated(global, &command) {
+        return Err(error);
+    }
+    match command {
+        Command::Text(text) => command::print(&text).map(|()| 0),
+        Command::Create(launch) => command::create::run(global, &launch),
+        Command::Start { id } => command::start::run(global, &id),
+        Command::Run { launch, detach, keep, .. } => command::run::run(global, &launch, detach, keep),
+        Command::State { id } => command::state::run(global, &id),
+        Command::Kill { id, signal, all } => command::kill::run(global, &id, signal, all),
+        Command::Delete { id, force } => command::delete::run(global, &id, force),
+        Command::List { format, quiet } => command::list::run(global, format, quiet),
+        Command::Ps { id, format, args } => command::ps::run(global, &id, format, &args),
+        Command::Exec { id, .. } => exec(global, id),
+        Command::Features => command::print(&features::json()).map(|()| 0),
+        Command::Spec { bundle, rootless } => spec::run(&bundle, rootless).map(|()| 0),
+        Command::Plan(planned) => command::plan::run(global, &planned),
+        Command::Doctor { security } => command::doctor::run(security),
+        Command::Unbuilt { name, .. } => bail!("{name}: not built yet"),
+    }
+}
+
+fn exec(global: &Global, id: String) -> anyhow::Result<u8> {
+    command::existing(global, &id)?;
+    Err(ExecImpossible(id).into())
+}
+
+/// Every command on a container that was given to another runtime goes there with identical argv. Returns only when
+/// the container is ours or unknown, or on failure.
+fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
+    let id = command.id()?;
+    if matches!(command, Command::Create(_) | Command::Run { .. }) {
+        return None;
+    }
+    let store = Store::open(&global.root, false).ok()?;
+    if store.find(id).ok()?.is_some() {
+        return None;
+    }
+    let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
+    let verdict = delegate::recall(&store, id, &default)?;
+    if matches!(command, Command::Delete { .. }) {
+        delegate::forget(&store, id);
+    }
+    Some(delegate::exec(&verdict.runtime))
+}

@@ -1,0 +1,158 @@
+//! OCI hooks: in listed order, state on stdin, exact environment, a timeout, and their output in the error.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use urunc_sys::process;
+
+use crate::bundle::Hook;
+
+/// Output kept for the error message, bytes; the rest is read and dropped so that a chatty hook does not block.
+const KEPT_OUTPUT: usize = 1024;
+
+/// Runs the hooks of one kind; the first failure ends the list.
+///
+/// # Errors
+/// Names the kind, the path and what the hook said.
+pub fn run(kind: &str, hooks: &[Hook], state: &str) -> anyhow::Result<()> {
+    for hook in hooks {
+        run_one(hook, state).with_context(|| format!("{kind} hook {}", hook.path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs every hook of one kind and gives the failures: poststop hooks cannot stop a delete.
+pub fn run_all(kind: &str, hooks: &[Hook], state: &str) -> Vec<anyhow::Error> {
+    hooks.iter().filter_map(|hook| run(kind, std::slice::from_ref(hook), state).err()).collect()
+}
+
+fn run_one(hook: &Hook, state: &str) -> anyhow::Result<()> {
+    let deadline = hook.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
+    let mut child = spawn(hook)?;
+    let pidfd = process::pidfd(child.id().cast_signed())?;
+    let output = exchange(&mut child, &pidfd, state.as_bytes(), deadline);
+    if output.is_none() {
+        stop(&mut child);
+        bail!("did not end within {} s", hook.timeout.unwrap_or_default());
+    }
+    let status = child.wait()?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.unwrap_or_default()).trim().replace(['\n', '\r'], " ");
+    bail!("{status}{}{said}", if said.is_empty() { "" } else { ": " });
+}
+
+/// `args[0]` of the hook is its argv[0]; the environment is exactly the given one.
+fn spawn(hook: &Hook) -> anyhow::Result<Child> {
+    let mut command = Command::new(&hook.path);
+    if let Some((name, rest)) = hook.args.split_first() {
+        command.arg0(name).args(rest);
+    }
+    command.env_clear().envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    Ok(command.spawn()?)
+}
+
+/// Feeds the state and drains the output until the hook ends; `None` when the deadline passes first.
+fn exchange(child: &mut Child, pidfd: &OwnedFd, state: &[u8], deadline: Option<Instant>) -> Option<Vec<u8>> {
+    let mut stdin = child.stdin.take();
+    // A hook need not read its input: a full pipe or a closed one is no failure. The state fits a pipe (64 KiB) unless
+    // its annotations are huge, and then a writer that blocks is covered by the non-blocking mode.
+    if let Some(pipe) = &mut stdin {
+        let _ = rustix::io::ioctl_fionbio(&*pipe, true);
+        let _ = pipe.write_all(state);
+    }
+    drop(stdin);
+    let (mut out, mut err) = (child.stdout.take()?, child.stderr.take()?);
+    for pipe in [out.as_fd(), err.as_fd()] {
+        let _ = rustix::io::ioctl_fionbio(pipe, true);
+    }
+    let mut kept = Vec::new();
+    let (mut out_open, mut err_open) = (true, true);
+    loop {
+        let mut fds = vec![pidfd.as_fd()];
+        if out_open {
+            fds.push(out.as_fd());
+        }
+        if err_open {
+            fds.push(err.as_fd());
+        }
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let ready = process::wait_readable(&fds, left).ok()?;
+        if !ready.contains(&true) {
+            return None;
+        }
+        out_open = drain(&mut out, &mut kept);
+        err_open = drain(&mut err, &mut kept);
+        // Its own end counts; a grandchild may hold the pipes for ever.
+        if ready.first() == Some(&true) {
+            return Some(kept);
+        }
+    }
+}
+
+/// Reads what is there, keeps the first bytes; false at end of file.
+fn drain(pipe: &mut impl Read, kept: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 4096];
+    for _ in 0..64 {
+        match pipe.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(count) => {
+                let room = KEPT_OUTPUT.saturating_sub(kept.len()).min(count);
+                kept.extend_from_slice(buffer.get(..room).unwrap_or_default());
+            }
+            Err(_) => return true,
+        }
+    }
+    true
+}
+
+/// Kills the hook's process group. The leader is not reaped yet, so the group's number is still its own.
+fn stop(child: &mut Child) {
+    if let Some(group) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, timeout: Option<u32>) -> Hook {
+        let args = ["sh", "-c", script].map(str::to_owned).to_vec();
+        Hook { path: "/bin/sh".into(), args, env: vec!["MARK=1".into()], timeout }
+    }
+
+    #[test]
+    fn state_and_environment_arrive_and_order_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("out");
+        let write = |word: &str| shell(&format!("echo {word}$MARK$(cat) >> {}", file.display()), None);
+        run("prestart", &[write("a"), write("b")], "S").unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "a1S\nb1S\n");
+    }
+
+    #[test]
+    fn failures_say_what_the_hook_said() {
+        let error = run("poststart", &[shell("echo why >&2; exit 3", None)], "{}").unwrap_err();
+        assert_eq!(format!("{error:#}"), "poststart hook /bin/sh: exit status: 3: why");
+        let error = run("poststart", &[shell("exec sleep 60", Some(1))], "{}").unwrap_err();
+        assert!(format!("{error:#}").ends_with("did not end within 1 s"), "{error:#}");
+    }
+
+    #[test]
+    fn output_without_end_neither_blocks_nor_fills_memory() {
+        run("prestart", &[shell("head -c 4000000 /dev/zero", None)], "{}").unwrap();
+    }
+
+    #[test]
+    fn a_grandchild_that_keeps_the_pipe_does_not_hold_us() {
+        run("prestart", &[shell("sleep 30 & exit 0", Some(10))], "{}").unwrap();
+    }
+}

@@ -1,1 +1,0 @@
-//! Log lines as runc writes them.

@@ -1,0 +1,97 @@
+//! The operator's file: `/etc/urunc/config.toml`, or the one `URUNC_CONFIG_FILE` names.
+//!
+//! Every key of urunc 0.8 works, is accepted with a warning, or is refused by name. A missing file means the defaults;
+//! a broken one is an error, because a setting that silently does not hold may be one of security.
+
+mod keys;
+mod table;
+mod trust;
+
+use anyhow::{Context, anyhow, bail};
+use log::LevelFilter;
+use std::{
+    ffi::OsStr,
+    fs::OpenOptions,
+    io::{ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+use table::Table;
+use urunc_plan::settings::Settings;
+
+/// The file without `URUNC_CONFIG_FILE`.
+pub const DEFAULT_FILE: &str = "/etc/urunc/config.toml";
+/// Largest file, bytes.
+const MAX: u64 = 1 << 20;
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// What plans depend on; frozen at create.
+    pub settings: Settings,
+    /// `[log] level`.
+    pub log_level: Option<LevelFilter>,
+    /// `[timestamps] destination` when `enabled`.
+    pub timestamps: Option<PathBuf>,
+    /// One line each, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// [`load`] with `URUNC_CONFIG_FILE` of this process.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn active() -> anyhow::Result<Loaded> {
+    load(std::env::var_os("URUNC_CONFIG_FILE").as_deref())
+}
+
+/// Reads the file; `named` is the value of `URUNC_CONFIG_FILE`.
+///
+/// # Errors
+/// The file cannot be trusted or read, is not TOML (with line and column), or a key has a bad value.
+pub fn load(named: Option<&OsStr>) -> anyhow::Result<Loaded> {
+    let named = named.filter(|name| !name.is_empty()).map(Path::new);
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let found = read(path).with_context(|| format!("configuration {}", path.display()))?;
+    let mut table = Table::default();
+    if let Some(text) = &found {
+        table = parse(text).with_context(|| format!("configuration {}", path.display()))?;
+    } else if named.is_some() {
+        table.warn(format!("URUNC_CONFIG_FILE: {} does not exist, using the defaults", path.display()));
+    }
+    let origin = if found.is_some() { path.display().to_string() } else { String::new() };
+    keys::read(table, origin)
+}
+
+/// `None`: no such file.
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        bail!("not a regular file");
+    }
+    trust::file(&found)?;
+    let mut text = String::new();
+    let read = file.take(MAX + 1).read_to_string(&mut text).map_err(|_| anyhow!("not UTF-8 text"))?;
+    if read as u64 > MAX {
+        bail!("larger than {MAX} bytes");
+    }
+    Ok(Some(text))
+}
+
+fn parse(text: &str) -> anyhow::Result<Table> {
+    let table = text.parse().map_err(|err: toml::de::Error| {
+        let before = text.get(..err.span().map_or(0, |span| span.start)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        anyhow!("line {line}, column {column}: {}", err.message().replace('\n', ", "))
+    })?;
+    Ok(Table::new(table))
+}
+
+#[cfg(test)]
+mod tests;

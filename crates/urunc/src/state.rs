@@ -1,0 +1,336 @@
+//! The state directory: intent before the first side effect, the truth about the process afterwards.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use urunc_plan::{HostFacts, LaunchPlan, Request};
+use urunc_sys::{atomic, process};
+
+use crate::bundle::Hooks;
+
+const RECORD: &str = "record.json";
+const PLAN: &str = "plan.json";
+const STATUS: &str = "status.json";
+/// Apart from the status: `kill` takes no lock and must not overwrite what `start` writes.
+const SIGNAL: &str = "signal";
+/// Init's listener, in the state directory.
+pub const SOCKET: &str = "init.sock";
+/// Longest state file read back, bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// Everything `create` froze.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Format of the files; 1.
+    pub version: u32,
+    /// `ociVersion` of config.json.
+    pub oci_version: String,
+    /// Bundle, absolute.
+    pub bundle: PathBuf,
+    /// Root of the image, absolute.
+    pub rootfs: PathBuf,
+    /// Creation time, RFC 3339.
+    pub created: String,
+    /// Annotations of config.json.
+    pub annotations: BTreeMap<String, String>,
+    /// Hooks of config.json.
+    pub hooks: Hooks,
+    /// config.json had a `process`; without one `start` is refused.
+    pub has_process: bool,
+    /// What was asked for.
+    pub request: Request,
+    /// What the host offered.
+    pub host: HostFacts,
+}
+
+/// Where the container is in its life, as last written; [`Container::life`] is the truth.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Phase.
+    pub phase: Phase,
+    /// Process id of init, then of the monitor; 0 before it exists.
+    pub pid: i32,
+    /// Its start time, clock ticks since boot.
+    pub start_time: u64,
+    /// Boot in which both are valid.
+    pub boot_id: String,
+}
+
+/// Phases that are written down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Intent.
+    #[default]
+    Creating,
+    /// Init waits for `start`.
+    Created,
+    /// The monitor accepted its configuration.
+    Running,
+}
+
+/// OCI status of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// `create` has not ended.
+    Creating,
+    /// Waiting for `start`.
+    Created,
+    /// The monitor runs.
+    Running,
+    /// No process.
+    Stopped,
+}
+
+impl Life {
+    /// As the OCI spec spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The state root (`--root`).
+#[derive(Debug)]
+pub struct Store {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+/// One container's directory, held by descriptor.
+#[derive(Debug)]
+pub struct Container {
+    /// Container id.
+    pub id: String,
+    /// The directory.
+    pub dir: OwnedFd,
+}
+
+impl Store {
+    /// Opens the state root; `make` creates it, mode 0700.
+    ///
+    /// # Errors
+    /// Names the path; a root that others may write to is refused.
+    pub fn open(path: &Path, make: bool) -> anyhow::Result<Self> {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+        let path = std::path::absolute(path)?;
+        if make {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .with_context(|| format!("--root {}", path.display()))?;
+        }
+        let file = std::fs::File::open(&path).with_context(|| format!("--root {}", path.display()))?;
+        let meta = file.metadata()?;
+        if !meta.is_dir() || meta.mode() & 0o022 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
+            bail!("--root {}: must be a directory of our own that nobody else may write to", path.display());
+        }
+        Ok(Self { dir: file.into(), path })
+    }
+
+    /// The root as a descriptor.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The root's absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the container's directory, locks it and writes the intent.
+    ///
+    /// # Errors
+    /// The id is in use; no space. Nothing is left behind then.
+    pub fn create(&self, id: &str, record: &Record, plan: &LaunchPlan) -> anyhow::Result<Container> {
+        let dir = match atomic::make_dir(self.dir(), id, 0o700) {
+            Err(e) if e.source.kind() == std::io::ErrorKind::AlreadyExists => {
+                bail!("container with id {id} exists already")
+            }
+            made => made?,
+        };
+        let container = Container { id: id.to_owned(), dir };
+        let written = atomic::lock(container.dir.as_fd(), true)
+            .map_err(Into::into)
+            .and_then(|()| container.save(RECORD, record))
+            .and_then(|()| container.save_plan(plan))
+            .and_then(|()| container.save_status(&Status::default()));
+        if let Err(error) = written {
+            let _ = container.remove(self);
+            return Err(error).with_context(|| format!("--root {}", self.path.display()));
+        }
+        Ok(container)
+    }
+
+    /// Opens a container of ours; `None` when there is none by this id (it may be runc's).
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn find(&self, id: &str) -> anyhow::Result<Option<Container>> {
+        let dir = match atomic::open_dir(self.dir(), id) {
+            Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let foreign = rustix::fs::statat(&dir, "state.json", rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        Ok((!foreign).then(|| Container { id: id.to_owned(), dir }))
+    }
+
+    /// Ids of all containers of ours, sorted.
+    ///
+    /// # Errors
+    /// The root cannot be read.
+    pub fn ids(&self) -> anyhow::Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            let Some(id) = name.to_str() else { continue };
+            if self.find(id).is_ok_and(|found| found.is_some()) {
+                ids.push(id.to_owned());
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+impl Container {
+    fn save(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        Ok(atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?)?)
+    }
+
+    fn load<T: serde::de::DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
+        let bytes = atomic::read(self.dir.as_fd(), name, LIMIT)?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{name} of container {}", self.id))
+    }
+
+    /// Takes the container's lock; false when the container was deleted meanwhile.
+    ///
+    /// # Errors
+    /// flock(2)'s errno.
+    pub fn lock(&self, store: &Store) -> anyhow::Result<bool> {
+        atomic::lock(self.dir.as_fd(), true)?;
+        let current = atomic::open_dir(store.dir(), &self.id);
+        Ok(current.is_ok_and(|dir| atomic::same_inode(dir.as_fd(), self.dir.as_fd())))
+    }
+
+    /// What was frozen.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub fn record(&self) -> anyhow::Result<Record> {
+        self.load(RECORD)
+    }
+
+    /// The stored plan.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub fn plan(&self) -> anyhow::Result<LaunchPlan> {
+        self.load(PLAN)
+    }
+
+    /// The stored status.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub fn status(&self) -> anyhow::Result<Status> {
+        self.load(STATUS)
+    }
+
+    /// Stores the plan.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn save_plan(&self, plan: &LaunchPlan) -> anyhow::Result<()> {
+        self.save(PLAN, plan)
+    }
+
+    /// Stores the status.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn save_status(&self, status: &Status) -> anyhow::Result<()> {
+        self.save(STATUS, status)
+    }
+
+    /// The truth: the stored phase if its process still lives, else stopped.
+    pub fn life(status: &Status) -> Life {
+        match (is_alive(status), status.phase) {
+            (false, Phase::Creating) if status.pid == 0 => Life::Creating,
+            (false, _) => Life::Stopped,
+            (true, Phase::Creating) => Life::Creating,
+            (true, Phase::Created) => Life::Created,
+            (true, Phase::Running) => Life::Running,
+        }
+    }
+
+    /// A descriptor of the container's live process; `None` when it has ended.
+    pub fn process(status: &Status) -> Option<OwnedFd> {
+        let pidfd = process::pidfd(status.pid).ok()?;
+        // Checked after the descriptor exists: from here on the number cannot be recycled under us.
+        (is_alive(status) && !process::ended(pidfd.as_fd())).then_some(pidfd)
+    }
+
+    /// Last signal sent by `kill` that ends a process.
+    pub fn signal(&self) -> Option<i32> {
+        String::from_utf8(atomic::read(self.dir.as_fd(), SIGNAL, 16).ok()?).ok()?.parse().ok()
+    }
+
+    /// Stores it.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn save_signal(&self, signal: i32) -> anyhow::Result<()> {
+        Ok(atomic::write(self.dir.as_fd(), SIGNAL, signal.to_string().as_bytes())?)
+    }
+
+    /// Removes the directory and what we put into it; what others put there stays and is an error.
+    ///
+    /// # Errors
+    /// ENOTEMPTY.
+    pub fn remove(&self, store: &Store) -> anyhow::Result<()> {
+        for name in [SOCKET, SIGNAL, STATUS, PLAN, RECORD] {
+            atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
+            atomic::remove(self.dir.as_fd(), name)?;
+        }
+        Ok(atomic::remove_dir(store.dir(), &self.id)?)
+    }
+}
+
+fn is_alive(status: &Status) -> bool {
+    let alive = process::stat(status.pid).filter(|_| status.pid > 1);
+    alive.is_some_and(|stat| {
+        stat.start_time == status.start_time
+            && !matches!(stat.state, 'Z' | 'X' | 'x')
+            && status.boot_id == process::boot_id()
+    })
+}
+
+/// The OCI state as hooks read it.
+pub fn oci_state(id: &str, record: &Record, life: Life, pid: i32) -> String {
+    let mut state = serde_json::json!({
+        "ociVersion": record.oci_version,
+        "id": id,
+        "status": life.name(),
+        "bundle": record.bundle,
+    });
+    if pid > 0
+        && let Some(object) = state.as_object_mut()
+    {
+        object.insert("pid".into(), pid.into());
+    }
+    if !record.annotations.is_empty()
+        && let Some(object) = state.as_object_mut()
+    {
+        object.insert("annotations".into(), serde_json::json!(record.annotations));
+    }
+    state.to_string()
+}

@@ -1,0 +1,62 @@
+//! Takes back what a plan did: from the plan alone, idempotent, never by name outside it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use anyhow::bail;
+use urunc_plan::LaunchPlan;
+use urunc_plan::input::{NamespaceKind, Request};
+use urunc_sys::{cgroup, net, process};
+
+use crate::state::{Container, Store};
+
+/// Longest wait for a killed process, which may sit in an uninterruptible call.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Kills a process and waits until it is gone.
+///
+/// # Errors
+/// It does not end.
+pub fn kill(pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
+    process::kill(pidfd);
+    if process::wait_readable(&[pidfd], Some(PATIENCE))? == [true] {
+        return Ok(());
+    }
+    bail!("the container's process does not end")
+}
+
+/// The container's network namespace: of its live process, or by the path of config.json.
+pub fn network_namespace(process: Option<i32>, request: &Request) -> Option<OwnedFd> {
+    let by_path = || {
+        let entry = request.namespaces.iter().find(|entry| entry.kind == NamespaceKind::Network)?;
+        std::fs::File::open(entry.path.as_ref()?).ok()
+    };
+    let live = process.and_then(|pid| std::fs::File::open(format!("/proc/{pid}/ns/net")).ok());
+    live.or_else(by_path).map(Into::into)
+}
+
+/// Undoes the network and the cgroups of a container whose process is gone.
+///
+/// # Errors
+/// What is left.
+pub fn apply(plan: &LaunchPlan, netns: Option<&OwnedFd>) -> anyhow::Result<()> {
+    if let (Some(tap), Some(netns)) = (&plan.net, netns) {
+        net::disconnect(netns.as_fd(), tap)?;
+    }
+    Ok(cgroup::remove(&plan.cgroup)?)
+}
+
+/// Takes back the intent alone.
+pub fn intent(store: &Store, container: &Container) {
+    if let Err(error) = container.remove(store) {
+        log::warn!("not undone: {error:#}");
+    }
+}
+
+/// A failed create: init is dead already; the rest goes as `delete` would do it.
+pub fn failed_create(store: &Store, container: &Container, plan: &LaunchPlan) {
+    match apply(plan, None) {
+        Ok(()) => intent(store, container),
+        Err(error) => log::warn!("not undone: {error:#}"),
+    }
+}

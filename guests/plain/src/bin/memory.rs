@@ -1,0 +1,30 @@
+//! Writes every page from the end of the image to the stack, reads all back and prints the size of memory.
+#![no_std]
+#![no_main]
+
+use solo5::{BootInfo, image_end, println};
+
+solo5::guest!(main);
+
+const PAGE: u64 = 4096;
+
+fn main(info: &'static BootInfo) -> u8 {
+    let here = 0u64;
+    let stack = (&raw const here).addr() as u64;
+    let pages = || (image_end().next_multiple_of(PAGE)..stack - 4 * PAGE).step_by(PAGE as usize);
+    for address in pages() {
+        let page = core::ptr::with_exposed_provenance_mut::<u64>(address as usize);
+        // SAFETY: the memory between image and stack is the guest's, and nobody else uses it.
+        unsafe { page.write_volatile(address) };
+    }
+    for address in pages() {
+        let page = core::ptr::with_exposed_provenance::<u64>(address as usize);
+        // SAFETY: as above.
+        if unsafe { page.read_volatile() } != address {
+            println!("wrong data at {address:#x}");
+            return 1;
+        }
+    }
+    println!("touched {} MiB", info.mem_size >> 20);
+    0
+}

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installs what tests and demo need and what is missing, by name: Debian packages and rustup targets.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    busybox-static containerd cpio curl docker.io gcc iproute2 iptables jq kmod libc6-dev nftables procps
+    qemu-system-x86 runc strace util-linux
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q update
+    apt-get -q install --yes --no-install-recommends "${missing[@]}"
+fi
+
+# The toolchain file names the channel, its components and targets; asking for it installs what is not there.
+if command -v rustup >/dev/null; then
+    rustup toolchain install >/dev/null
+fi
+cargo --version

@@ -1,0 +1,41 @@
+# What the checks do with containers; sourced by run.sh. Every container is removed by its check.
+
+docker() { "$DOCKER" "$@"; }
+run() { docker run --runtime urunc "$@"; }
+
+logged() { docker logs "$1" 2>&1 | grep -qF -- "$2"; }
+# until_logged NAME TEXT: the guest has printed the text.
+until_logged() { until_true 60 logged "$1" "$2" || { docker logs "$1"; return 1; }; }
+
+inspect() { docker inspect -f "$2" "$1"; }
+pid_of() { inspect "$1" '{{.State.Pid}}'; }
+
+# status_of NAME: waits for its end and prints the exit code.
+status_of() { timeout 60 "$DOCKER" wait "$1"; }
+
+# stops_with NAME STATUS: a container that takes longer than two seconds is killed and says 137.
+stops_with() {
+    docker stop -t 2 "$1" >/dev/null
+    equal "$(inspect "$1" '{{.State.ExitCode}}')" "$2"
+}
+
+# A cgroup file of a running container.
+memory_file() { cat "/sys/fs/cgroup/memory$URUNC_DOCKER_CGROUP/$(inspect "$1" '{{.Id}}')/$2"; }
+
+page() { curl -s --max-time 5 "http://127.0.0.1:$1/"; }
+answers() { until_true 60 page "$1" && has "$(page "$1")" "$2"; }
+
+uid_of() { sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$(pid_of "$1")/status"; }
+terminal_size() { stty -F "/proc/$(pid_of "$1")/fd/0" size; }
+
+# exec_fails NAME: there is no agent in a unikernel: refused at once, and the guest goes on.
+exec_fails() {
+    local output
+    if output=$(timeout 5 "$DOCKER" exec "$1" /bin/true 2>&1); then echo "exec succeeded"; return 1; fi
+    has "$output" "exec" && equal "$(inspect "$1" '{{.State.Running}}')" true
+}
+
+# In a terminal of its own: in_terminal FILE COMMAND...; stdin is what is typed, FILE gets the screen.
+in_terminal() { script -qefc "$(printf '%q ' "${@:2}")" "$1" >/dev/null; }
+
+remove() { docker rm -f "$@" >/dev/null; }

@@ -1,0 +1,72 @@
+//! The probe plays a monitor (or any container process): it prints what it sees as one line of JSON, then does what the
+//! words `probe=…` in its arguments say. In a unikernel bundle they are put into the guest's command line.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `probe=quiet` | no report |
+//! | `probe=stderr:TEXT` | a line on standard error |
+//! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
+//! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
+//! | `probe=signal:N` | raises signal N |
+//! | `probe=exit:N` | exits with N |
+//!
+//! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
+#![allow(clippy::print_stdout)]
+
+mod files;
+mod identity;
+mod qmp;
+mod system;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else is opened: what was inherited is the question.
+    let fds = files::descriptors();
+    let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> =
+        argv.iter().flat_map(|a| a.split_whitespace()).filter_map(|w| w.strip_prefix("probe=")).collect();
+    if !words.contains(&"quiet") {
+        println!("{}", report(&argv, &fds));
+    }
+    for word in words {
+        match word.split_once(':').unwrap_or((word, "")) {
+            ("stderr", text) => eprintln!("{text}"),
+            ("qmp", _) => qmp::serve(&argv),
+            ("sleep", _) => system::sleep_until_signal(),
+            ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),
+            ("exit", code) => return ExitCode::from(code.parse().unwrap_or(255)),
+            _ => {}
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn report(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
+    let env: Vec<String> = std::env::vars_os()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    let names = rustix::system::uname();
+    let tty = rustix::termios::ttyname(std::io::stdin(), Vec::new()).ok();
+    serde_json::json!({
+        "argv": argv,
+        "env": env,
+        "cwd": std::env::current_dir().ok(),
+        "identity": identity::identity(),
+        "rlimits": identity::rlimits(),
+        "oom_score_adj": text("/proc/self/oom_score_adj"),
+        "namespaces": identity::namespaces(),
+        "hostname": names.nodename().to_string_lossy(),
+        "domainname": names.domainname().to_string_lossy(),
+        "tty": tty.map(|t| t.to_string_lossy().into_owned()),
+        "controls_tty": std::fs::File::open("/dev/tty").is_ok(),
+        "fds": fds,
+        "interfaces": system::interfaces(),
+        "tree": files::tree(),
+    })
+}
+
+/// A small file's text without its end of line; `None` without the file.
+fn text(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok().map(|t| t.trim_end().to_owned())
+}

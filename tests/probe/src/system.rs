@@ -1,0 +1,85 @@
+//! System calls that no safe wrapper offers.
+#![allow(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
+use std::os::unix::net::UnixListener;
+
+/// The descriptor, if it is open.
+pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: F_GETFD reads a flag and has no memory argument.
+    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0;
+    // SAFETY: the descriptor is open, and the probe closes none while it looks at them.
+    open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// The inherited listening socket.
+pub(crate) fn listener(number: RawFd) -> Option<UnixListener> {
+    borrow(number)?;
+    // SAFETY: the descriptor is open and was inherited for this purpose only.
+    Some(unsafe { UnixListener::from_raw_fd(number) })
+}
+
+/// Real, effective, saved and file system user id.
+pub(crate) fn user_ids() -> [u32; 4] {
+    let (mut real, mut effective, mut saved) = (0, 0, 0);
+    // SAFETY: three valid places; setfsuid(-1) changes nothing and returns the current id.
+    let file_system = unsafe {
+        libc::getresuid(&raw mut real, &raw mut effective, &raw mut saved);
+        libc::setfsuid(u32::MAX)
+    };
+    [real, effective, saved, file_system.cast_unsigned()]
+}
+
+/// Real, effective, saved and file system group id.
+pub(crate) fn group_ids() -> [u32; 4] {
+    let (mut real, mut effective, mut saved) = (0, 0, 0);
+    // SAFETY: as in `user_ids`.
+    let file_system = unsafe {
+        libc::getresgid(&raw mut real, &raw mut effective, &raw mut saved);
+        libc::setfsgid(u32::MAX)
+    };
+    [real, effective, saved, file_system.cast_unsigned()]
+}
+
+/// 0 none, 1 strict, 2 filter; -1 when a filter forbids the question.
+pub(crate) fn seccomp_mode() -> i32 {
+    // SAFETY: no memory argument.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP) }
+}
+
+/// Names of the network interfaces, by number as the kernel counts them.
+pub(crate) fn interfaces() -> Vec<String> {
+    let Ok(socket) =
+        rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)
+    else {
+        return Vec::new();
+    };
+    (1..256).filter_map(|index| rustix::net::netdevice::index_to_name(&socket, index).ok()).collect()
+}
+
+/// Exit with 0 on SIGTERM, SIGINT and SIGHUP: without a handler pid 1 of a pid namespace ignores them.
+pub(crate) fn exit_on_signals() {
+    extern "C" fn leave(_: libc::c_int) {
+        // SAFETY: async-signal-safe.
+        unsafe { libc::_exit(0) }
+    }
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: the handler calls one async-signal-safe function.
+        unsafe { libc::signal(signal, leave as *const () as libc::sighandler_t) };
+    }
+}
+
+/// Lives until one of the signals of [`exit_on_signals`].
+pub(crate) fn sleep_until_signal() -> ! {
+    exit_on_signals();
+    loop {
+        // SAFETY: no argument.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Raises a signal in this process.
+pub(crate) fn raise(signal: i32) {
+    // SAFETY: no memory argument.
+    unsafe { libc::raise(signal) };
+}

@@ -1,0 +1,60 @@
+//! Bad input: one line that names what to change, exit code 1, and a host exactly as before.
+
+mod config;
+pub(crate) mod host;
+mod image;
+mod kernel;
+
+use crate::bundle::Bundle;
+use crate::command::Outcome;
+use crate::harness::Case;
+use crate::sandbox::Sandbox;
+use serde_json::Value;
+
+/// One row: what is bad, a word that the error must have, and how the bundle gets bad.
+type Row = (&'static str, &'static str, fn(Bundle) -> Bundle);
+
+/// All cases of the groups `bad-config` (any runtime) and `bad-image` (ours).
+pub fn cases() -> Vec<Case> {
+    let rows = |group: &'static str, rows: &[Row], base: fn(&Sandbox) -> Bundle| {
+        let case = |&(name, word, change): &Row| {
+            Case::new(group, name, move |s: &Sandbox| create_is_refused(s, &change(base(s)), word))
+        };
+        rows.iter().map(case).collect::<Vec<_>>()
+    };
+    let mut cases = rows("bad-config", config::ROWS, |s| s.bundle("b"));
+    cases.extend(host::COMMON.iter().map(|&(name, run)| Case::new("bad-config", name, run)));
+    cases.extend(rows("bad-image", image::ROWS, |s| s.bundle("b").spt("hello")));
+    cases.extend(rows("bad-image", image::LINUX_ROWS, |s| s.bundle("b").linux()));
+    cases.extend(rows("bad-image", kernel::ROWS, |s| s.bundle("b").spt("hello")));
+    cases.extend(kernel::truncations());
+    cases.extend(host::OURS.iter().map(|&(name, run)| Case::new("bad-image", name, run)));
+    cases
+}
+
+/// `create` of this bundle must be refused, and leave nothing without any `delete`.
+fn create_is_refused(s: &Sandbox, bundle: &Bundle, word: &str) {
+    s.trees.borrow_mut().push(bundle.path.clone());
+    let outcome = s.container("a", bundle).create();
+    refused(s, &outcome, word);
+}
+
+/// The last command said one line that has `word` in it, and the host is as before.
+fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
+    assert!(outcome.code != 0, "{}: succeeded, but must be refused", outcome.line);
+    assert_eq!(outcome.code, 1, "{}: {}", outcome.line, outcome.stderr);
+    assert_eq!(outcome.stdout, "", "nothing belongs on standard output");
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+    let entries: Vec<Value> =
+        s.log().iter().map(|line| serde_json::from_str(line).expect("a JSON log line")).collect();
+    let errors: Vec<&str> =
+        entries.iter().filter(|e| e["level"] == "error").filter_map(|e| e["msg"].as_str()).collect();
+    let [error] = errors.as_slice() else {
+        panic!("{} error lines instead of one: {errors:?}", errors.len())
+    };
+    assert!(error.len() <= 400, "{} bytes: {error}", error.len());
+    assert!(!error.trim_end().contains('\n'), "several lines: {error:?}");
+    assert!(error.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not named in: {error}");
+    let left = s.leftovers();
+    assert!(left.is_empty(), "{left:#?}");
+}

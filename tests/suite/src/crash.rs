@@ -1,0 +1,121 @@
+//! The runtime killed with SIGKILL in the middle of a command: one `delete --force` later nothing is left.
+
+use crate::bundle::Bundle;
+use crate::command::{self, until};
+use crate::container::Container;
+use crate::harness::Case;
+use crate::sandbox::Sandbox;
+use std::process::Child;
+use std::time::Duration;
+
+/// Hooks are the phases that a test can stop a command in: (kind, command that runs it).
+const PHASES: [(&str, &str); 6] = [
+    ("prestart", "create"),
+    ("createRuntime", "create"),
+    ("createContainer", "create"),
+    ("startContainer", "start"),
+    ("poststart", "start"),
+    ("poststop", "delete"),
+];
+
+/// All cases of the group.
+pub fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = PHASES
+        .into_iter()
+        .map(|(kind, verb)| {
+            Case::new("crash", format!("{verb}-killed-in-{kind}"), move |s| in_hook(s, kind, verb))
+        })
+        .collect();
+    for verb in ["create", "start", "delete"] {
+        cases.push(Case::new("crash", format!("{verb}-killed-at-many-moments"), move |s| {
+            at_many_moments(s, verb)
+        }));
+    }
+    for started in [false, true] {
+        let status = if started { "running" } else { "created" };
+        cases.push(Case::new("crash", format!("init-killed-when-{status}"), move |s| init_dies(s, started)));
+    }
+    cases
+}
+
+/// Starts `verb` in the background.
+fn begin(c: &Container<'_>, verb: &str) -> Child {
+    let bundle = c.bundle.display().to_string();
+    let words = match verb {
+        "create" => vec!["create", "--bundle", &bundle, &c.id],
+        verb => vec![verb, &c.id],
+    };
+    let (mut command, output) = c.sandbox.command(words);
+    command::spawn(&mut command, &output)
+}
+
+/// Brings the container to where `verb` can be run.
+fn before(c: &Container<'_>, verb: &str) {
+    if verb != "create" {
+        c.create().ok();
+    }
+    if verb == "delete" {
+        c.start().ok();
+        c.kill("KILL").ok();
+        c.until_stopped();
+    }
+}
+
+/// A hook of `kind` that tells where it is and blocks until the file `release` appears.
+fn blocking(bundle: Bundle, kind: &str) -> Bundle {
+    let root = bundle.rootfs().display().to_string();
+    let place = if kind == "startContainer" { "" } else { root.as_str() };
+    let script = format!(
+        "echo > {place}/tmp/reached; until [ -e {place}/tmp/release ]; do /bin/busybox sleep 0.01; done"
+    );
+    bundle.hook(kind, "/bin/sh", &script)
+}
+
+fn in_hook(s: &Sandbox, kind: &str, verb: &str) {
+    let bundle = blocking(s.bundle("b"), kind);
+    let c = s.container("a", &bundle);
+    before(&c, verb);
+    let mut child = begin(&c, verb);
+    until("the hook runs", || bundle.rootfs().join("tmp/reached").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::write(bundle.rootfs().join("tmp/release"), "").unwrap();
+    c.delete_force().ok();
+    gone(&c);
+}
+
+/// After `delete --force` the id is free and nothing is left.
+fn gone(c: &Container<'_>) {
+    let left = c.sandbox.leftovers();
+    assert!(left.is_empty(), "{left:#?}");
+    c.verb("state").fails();
+}
+
+/// Kills `verb` after 0, 0.5, 1, … ms, far into its run: whatever the moment, `delete --force` must do.
+fn at_many_moments(s: &Sandbox, verb: &str) {
+    let bundle = s.bundle("b");
+    for moment in 0..40u32 {
+        let c = s.container(&format!("m{moment}"), &bundle);
+        before(&c, verb);
+        let mut child = begin(&c, verb);
+        std::thread::sleep(Duration::from_micros(500) * moment);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        c.delete_force().ok();
+        gone(&c);
+    }
+}
+
+fn init_dies(s: &Sandbox, started: bool) {
+    let c = s.container("a", &s.bundle("b"));
+    c.create().ok();
+    if started {
+        c.start().ok();
+    }
+    let pid = rustix::process::Pid::from_raw(c.pid()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    c.until_stopped();
+    c.start().fails();
+    c.delete().ok();
+    gone(&c);
+}

@@ -1,0 +1,115 @@
+//! Unikernel bundles: a tree that holds a kernel and `/urunc.json`, nothing else.
+
+use crate::bundle::Bundle;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Path of the kernel in the image.
+pub const KERNEL: &str = ".boot/kernel";
+
+/// An own guest, built by `make build` into `GUESTS` (default: `dist/guests`).
+pub fn guest(name: &str) -> PathBuf {
+    let dir = std::env::var("GUESTS").unwrap_or_else(|_| "dist/guests".into());
+    let path = Path::new(&dir).join(format!("{name}.spt"));
+    path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}: run make build", path.display()))
+}
+
+/// A file that carries the marks of the Linux x86 boot protocol and boots nowhere.
+pub fn bzimage() -> Vec<u8> {
+    let mut image = vec![0u8; 8192];
+    image[0x1f1] = 4;
+    image[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+    image[0x200..0x202].copy_from_slice(&[0xeb, 0x66]);
+    image[0x202..0x206].copy_from_slice(b"HdrS");
+    image[0x206..0x208].copy_from_slice(&0x20fu16.to_le_bytes());
+    // Loaded high.
+    image[0x211] = 1;
+    image
+}
+
+impl Bundle {
+    /// Turns the bundle into a unikernel's: the root holds `kernel` and the keys (without prefix) in `/urunc.json`.
+    #[must_use]
+    pub fn unikernel(self, kernel: &[u8], keys: &[(&str, &str)]) -> Self {
+        fs::remove_dir_all(self.rootfs()).expect("rootfs");
+        fs::create_dir_all(self.rootfs().join(".boot")).expect("rootfs");
+        fs::write(self.rootfs().join(KERNEL), kernel).expect("kernel");
+        self.keys(keys).with("/process/args", json!(["hello"]))
+    }
+
+    /// The own guest `name` on the built-in spt monitor.
+    #[must_use]
+    pub fn spt(self, name: &str) -> Self {
+        self.unikernel(&fs::read(guest(name)).expect("guest"), &SPT)
+    }
+
+    /// A Linux guest on QEMU; its kernel is no kernel, so only the probe can play this monitor.
+    #[must_use]
+    pub fn linux(self) -> Self {
+        self.unikernel(&bzimage(), &LINUX)
+    }
+
+    /// Writes `/urunc.json` with these keys, their values in base64.
+    #[must_use]
+    pub fn keys(self, keys: &[(&str, &str)]) -> Self {
+        let entry = |(name, value): &(&str, &str)| (full_name(name), Value::String(base64(value.as_bytes())));
+        let object: Map<String, Value> = keys.iter().map(entry).collect();
+        fs::write(self.rootfs().join("urunc.json"), Value::Object(object).to_string()).expect("urunc.json");
+        self
+    }
+
+    /// Sets annotations of config.json, plain.
+    #[must_use]
+    pub fn annotations(self, keys: &[(&str, &str)]) -> Self {
+        let object: Map<String, Value> =
+            keys.iter().map(|(name, value)| (full_name(name), json!(value))).collect();
+        self.with("/annotations", Value::Object(object))
+    }
+}
+
+/// Keys of an spt image.
+pub const SPT: [(&str, &str); 3] =
+    [("unikernelType", "solo5"), ("hypervisor", "spt"), ("binary", "/.boot/kernel")];
+/// Keys of a Linux image on QEMU.
+pub const LINUX: [(&str, &str); 3] =
+    [("unikernelType", "linux"), ("hypervisor", "qemu"), ("binary", "/.boot/kernel")];
+
+/// `keys` with one of them set to another value, or added.
+pub fn replaced<'a>(keys: &[(&'a str, &'a str)], name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut keys: Vec<_> = keys.iter().copied().filter(|(key, _)| *key != name).collect();
+    keys.push((name, value));
+    keys
+}
+
+fn full_name(name: &str) -> String {
+    format!("com.urunc.unikernel.{name}")
+}
+
+/// Standard base64 with padding, RFC 4648.
+pub fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut bits = 0;
+        for index in 0..3 {
+            bits = bits << 8 | u32::from(chunk.get(index).copied().unwrap_or_default());
+        }
+        for index in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * index)) as usize & 63];
+            text.push(if index <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base64_has_the_vectors_of_rfc_4648() {
+        let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, text) in vectors {
+            assert_eq!(super::base64(plain.as_bytes()), text);
+        }
+    }
+}

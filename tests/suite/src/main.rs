@@ -1,0 +1,42 @@
+//! `suite [GROUP]... [--only TEXT]`: runs the groups (default: all) against `RUNTIME`; `suite --list` names the cases.
+#![allow(clippy::print_stdout, clippy::exit)]
+
+use suite::harness::{self, Case};
+use suite::sandbox::{Flavour, Runtime};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut cases: Vec<Case> = suite::lifecycle::cases();
+    cases.extend(suite::bad_input::cases());
+    cases.extend(suite::crash::cases());
+    cases.extend(suite::storm::cases());
+    cases.extend(suite::reality::cases());
+    if Runtime::from_env().flavour == Flavour::Runc {
+        // It boots no image.
+        cases.retain(|case| !matches!(case.group, "bad-image" | "reality"));
+    }
+    let groups = match words.as_slice() {
+        ["--case", name] => {
+            let case = cases.iter().find(|c| format!("{}/{}", c.group, c.name) == *name);
+            std::process::exit(case.map_or(2, harness::run_one));
+        }
+        ["--list"] => {
+            cases.iter().for_each(|case| println!("{}/{}", case.group, case.name));
+            return;
+        }
+        [groups @ .., "--only", text] => {
+            cases.retain(|case| case.name.contains(text));
+            groups
+        }
+        groups => groups,
+    };
+    if let Some(unknown) = groups.iter().find(|group| !cases.iter().any(|case| case.group == **group)) {
+        eprintln!("suite: no such group: {unknown}");
+        std::process::exit(2);
+    }
+    cases.retain(|case| groups.is_empty() || groups.contains(&case.group));
+    let (passed, failed) = harness::run_all(&cases);
+    println!("{passed} passed, {failed} failed, 0 skipped");
+    std::process::exit(i32::from(failed > 0 || passed == 0));
+}
