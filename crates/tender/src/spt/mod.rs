@@ -3,7 +3,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "enter_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "enter_aarch64.rs")]
 mod arch;
-pub mod filter;
+mod filter;
 mod host;
 mod signals;
 
