@@ -6,6 +6,7 @@ mod arch;
 mod filter;
 mod host;
 mod signals;
+mod trampoline;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -13,6 +14,7 @@ use urunc_plan::launch::{Target, Tender};
 use urunc_plan::solo5::{self, Load, PAGE, Solo5Image, TARGET_SPT};
 
 pub(crate) use arch::publish_code;
+use trampoline::{FILTER, TRAMPOLINE};
 
 use crate::TenderError;
 use crate::boot::{self, BOOT_INFO, BootInfo, Kind};
@@ -20,15 +22,6 @@ use crate::devices::{Devices, Fds};
 use crate::load::Memory;
 use crate::sys::{self, File};
 
-// Guest memory below 1 MiB belongs to the tender. Boot information is at 0x11000, at most 15 KiB of it.
-/// `struct sock_fprog`, then at most 4096 instructions.
-const FILTER: u64 = 0x1_8000;
-/// The page of code that unmaps the runtime and handles signals.
-const TRAMPOLINE: u64 = 0x2_4000;
-/// The signal stack. The guest may scribble on it: handlers only exit.
-const ALTSTACK: u64 = 0x3_0000;
-/// Bytes; frames with all vector registers are below 16 KiB.
-const ALTSTACK_BYTES: usize = 0x1_0000;
 /// epoll data of the timer (`SPT_INTERNAL_TIMERFD`); network devices have their manifest index.
 const TIMER_EVENT: u64 = 0xffff_fffe;
 
@@ -81,7 +74,7 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
     memory.write(BOOT_INFO, &boot::encode(&info, &devices.attached, &plan.cmdline)?)?;
     let program = filter::program(info.epoll_fd, info.timer_fd, &devices.attached);
     memory.write(FILTER, &filter::encode(&program, FILTER))?;
-    memory.write(TRAMPOLINE, arch::trampoline_code())?;
+    memory.write(TRAMPOLINE, trampoline::code())?;
     publish_code(TRAMPOLINE, TRAMPOLINE + PAGE);
     memory.protect(TRAMPOLINE, TRAMPOLINE + PAGE, libc::PROT_READ | libc::PROT_EXEC)?;
     let jump = Jump {

@@ -97,6 +97,8 @@ global_asm!(
     "77:",
     ".endm",
     ".pushsection .rodata.urunc_test_guest, \"a\"",
+    ".globl urunc_test_guest, urunc_test_guest_end",
+    ".hidden urunc_test_guest, urunc_test_guest_end",
     "urunc_test_guest:",
     "or rax, rcx",
     "or rax, rdx",
