@@ -6,6 +6,7 @@ mod arch;
 mod filter;
 mod host;
 mod signals;
+mod title;
 mod trampoline;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -14,7 +15,7 @@ use urunc_plan::launch::{Target, Tender};
 use urunc_plan::solo5::{self, Load, PAGE, Solo5Image, TARGET_SPT};
 
 pub(crate) use arch::publish_code;
-use trampoline::{FILTER, TRAMPOLINE};
+use trampoline::{FILTER, TITLE, TRAMPOLINE};
 
 use crate::TenderError;
 use crate::boot::{self, BOOT_INFO, BootInfo, Kind};
@@ -38,6 +39,7 @@ struct Jump {
 /// A loaded guest: nothing is left that can fail.
 pub struct Ready {
     jump: Jump,
+    title_len: u64,
     /// Held for its mapping only.
     _memory: Memory,
     /// Open for the guest; ascending.
@@ -72,6 +74,8 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
         timer_fd: timer.as_raw_fd(),
     };
     memory.write(BOOT_INFO, &boot::encode(&info, &devices.attached, &plan.cmdline)?)?;
+    let title = title::text(&plan.cmdline);
+    memory.write(TITLE, &title)?;
     let program = filter::program(info.epoll_fd, info.timer_fd, &devices.attached);
     memory.write(FILTER, &filter::encode(&program, FILTER))?;
     memory.write(TRAMPOLINE, trampoline::code())?;
@@ -90,7 +94,7 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
         return Err(TenderError::Host("descriptors 0, 1 and 2 must be open and not be devices".to_owned()));
     }
     host::confine()?;
-    Ok(Ready { jump, _memory: memory, keep })
+    Ok(Ready { jump, title_len: title.len() as u64, _memory: memory, keep })
 }
 
 fn check_image(image: &Solo5Image, load: &Load, plan: &Tender) -> Result<(), TenderError> {
@@ -121,6 +125,7 @@ impl Ready {
         ready();
         host::close_all_but(&self.keep);
         host::forget_libc();
+        title::set(&self.jump, self.title_len);
         signals::unblock();
         // SAFETY: `prepare` has filled and protected the trampoline page and the filter; its contract is that this
         // is the only thread. `self` is never dropped, so the memory stays mapped.

@@ -2,6 +2,8 @@
 //!
 //! Guest memory below 1 MiB belongs to the tender. Boot information begins at 0x11000 and takes at most 15 KiB.
 
+/// What `ps` shows: name and command line.
+pub(super) const TITLE: u64 = 0x1_5000;
 /// `struct sock_fprog`, then at most 4096 instructions.
 pub(super) const FILTER: u64 = 0x1_8000;
 /// The page of code that unmaps the runtime and handles signals.

@@ -6,7 +6,8 @@ use crate::run::{Guest, Running};
 crate::tests! {
     nothing_else_is_mapped, an_idle_guest_is_small, only_its_own_descriptors_are_open,
     sealed_kernel_pages_stay_and_nothing_else, writable_pages_are_never_executable, guests_stay_out_of_core_dumps,
-    every_other_call_is_killed_by_the_kernel,
+    every_other_call_is_killed_by_the_kernel, a_runtime_that_cannot_be_unmapped_never_runs_a_guest,
+    ps_shows_name_and_command_line,
 }
 
 fn idle(mib: u64) -> Guest {
@@ -63,7 +64,7 @@ fn only_its_own_descriptors_are_open() {
 
 fn sealed_kernel_pages_stay_and_nothing_else() {
     let mut guest = idle(64);
-    guest.orders.seal = true;
+    guest.orders.seal = Some("[v".to_owned());
     let guest = guest.start();
     // Kernels before 6.10 cannot seal; then the pages must be gone as ever.
     let sealed = guest.said.iter().any(|line| line == "sealed");
@@ -112,4 +113,34 @@ fn every_other_call_is_killed_by_the_kernel() {
         let expected = code == 159 || matches!((number, code), (335, 132) | (336, 7));
         assert!(expected, "call {number}: {code}");
     }
+}
+
+/// Sealed code is found by `prepare`; anything else that stays mapped ends the process before the guest's first
+/// instruction. Kernels before 6.10 cannot seal: then the guest runs.
+fn a_runtime_that_cannot_be_unmapped_never_runs_a_guest() {
+    for (what, reason) in [
+        (" r-xp ", "host: this program's memory is sealed (mseal): it cannot be unmapped"),
+        ("[heap]", "ready"),
+    ] {
+        let mut guest = Guest::new(&image(&[print(5)], b"idle\n"));
+        guest.orders.seal = Some(what.to_owned());
+        let end = guest.run();
+        if end.err.starts_with("sealed\n") {
+            assert_eq!(
+                (end.code, end.out.as_str(), end.err.as_str()),
+                (1, "", &*format!("sealed\n{reason}\n"))
+            );
+        } else {
+            assert_eq!((end.out.as_str(), end.err.as_str()), ("idle\n", "no mseal\nready\n"));
+        }
+    }
+}
+
+fn ps_shows_name_and_command_line() {
+    let mut guest = idle(16);
+    "--ipv4=10.0.0.2/24 -v".clone_into(&mut guest.orders.plan.cmdline);
+    let guest = guest.start();
+    assert_eq!(guest.proc("comm"), "solo5-spt\n");
+    assert_eq!(guest.proc("cmdline"), "solo5-spt\0--ipv4=10.0.0.2/24 -v\0");
+    guest.stop(libc::SIGTERM);
 }

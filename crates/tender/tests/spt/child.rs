@@ -23,8 +23,10 @@ pub struct Orders {
     pub sockets: Option<(String, String)>,
     /// As process 1 of a new pid namespace, user 65534, in this empty root, with SIGTERM blocked.
     pub pid1_in: Option<String>,
-    /// Seals vdso and vvar first, as CONFIG_MSEAL_SYSTEM_MAPPINGS does.
-    pub seal: bool,
+    /// Seals the mappings whose line in /proc/self/maps has this text; `[v` is what CONFIG_MSEAL_SYSTEM_MAPPINGS does.
+    pub seal: Option<String>,
+    /// Maps a page where the guest's memory is to be.
+    pub occupied: bool,
     /// Sets READ_IMPLIES_EXEC first.
     pub legacy_personality: bool,
     /// Closes standard input first.
@@ -41,8 +43,16 @@ pub fn run(orders: &str) -> ! {
         // SAFETY: nobody reads from it.
         unsafe { libc::close(0) };
     }
-    if orders.seal {
-        seal_system_mappings();
+    if let Some(what) = &orders.seal {
+        seal(what);
+    }
+    if orders.occupied {
+        let (address, flags) =
+            (std::ptr::without_provenance_mut(0x80_0000), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: nothing is mapped there.
+        let page =
+            unsafe { libc::mmap(address, 4096, libc::PROT_NONE, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
+        assert_eq!(page, address);
     }
     if orders.legacy_personality {
         // SAFETY: no memory is involved.
@@ -107,10 +117,10 @@ fn become_first_process(root: &str) {
     }
 }
 
-fn seal_system_mappings() {
+fn seal(what: &str) {
     const MSEAL: libc::c_long = 462;
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    for line in maps.lines().filter(|line| line.contains("[vvar") || line.contains("[vdso]")) {
+    for line in maps.lines().filter(|line| line.contains(what) && !line.contains("[vsyscall]")) {
         let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [start, end] = [start, end].map(|text| usize::from_str_radix(text, 16).unwrap());
         // SAFETY: sealing changes no content.

@@ -9,7 +9,7 @@ use crate::run::Guest;
 
 crate::tests! {
     a_disk_is_read_and_written_by_sectors, a_disk_is_pinned_to_its_sectors, a_read_only_disk_refuses_writes,
-    frames_go_both_ways, the_manifest_is_filled, the_timer_wakes_the_guest,
+    frames_go_both_ways, the_manifest_is_filled, several_devices_keep_their_places, the_timer_wakes_the_guest,
 }
 
 const READ: i64 = libc::SYS_pread64;
@@ -70,7 +70,10 @@ fn a_read_only_disk_refuses_writes() {
 fn with_net(steps: &[Step], data: &[u8]) -> (Guest, UnixDatagram) {
     let mut image = image(steps, data);
     image.devices = vec![("service", true)];
-    let mut guest = Guest::new(&image);
+    net(Guest::new(&image))
+}
+
+fn net(mut guest: Guest) -> (Guest, UnixDatagram) {
     let (own, peer) = (guest.path("own"), guest.path("peer"));
     let socket = UnixDatagram::bind(&peer).unwrap();
     let device = Device::Net { mac: "02:00:0a:0b:0c:0d".to_owned(), mtu: 1400 };
@@ -113,6 +116,29 @@ fn the_manifest_is_filled() {
     let show_disk = [show(entry, 8), show(entry + 72, 10), show(entry + 96, 1)];
     let end = with_disk(&show_disk, b"", true).run();
     assert_eq!(end.out, "storage\0\0\u{8}\0\0\0\0\0\0\0\u{2}\u{1}");
+}
+
+fn several_devices_keep_their_places() {
+    let steps = [
+        Step::Call(WRITE, [device(3), DATA, 512, 0, 0, 0], 512),
+        Step::Call(libc::SYS_write, [device(2), DATA, 1, 0, 0, 0], 1),
+        Step::Call(libc::SYS_epoll_pwait, [EPOLL, DATA + 0x1000, 4, u64::MAX, 0, 0], 1),
+        Step::Call(libc::SYS_write, [1, DATA + 0x1000 + 4, 1, 0, 0, 0], 1),
+    ];
+    let mut image = image(&steps, &[b'#'; 512]);
+    image.devices = vec![("first", false), ("service", true), ("second", false)];
+    let guest = Guest::new(&image).disk("first", &[b'.'; 512], true);
+    let (guest, socket) = net(guest);
+    let guest = guest.disk("second", &[b'.'; 512], true);
+    let end = std::thread::scope(|scope| {
+        let end = scope.spawn(|| guest.run());
+        assert_eq!(socket.recv(&mut [0; 8]).unwrap(), 1);
+        socket.send_to(b"x", guest.path("own")).unwrap();
+        end.join().unwrap()
+    });
+    assert_eq!((end.code, end.out.as_str()), (0, "\u{2}"));
+    assert_eq!(std::fs::read(guest.path("first")).unwrap(), [b'.'; 512]);
+    assert_eq!(std::fs::read(guest.path("second")).unwrap(), [b'#'; 512]);
 }
 
 fn the_timer_wakes_the_guest() {

@@ -119,6 +119,8 @@ fn sector(device: &mut Device, size: u16) {
 }
 
 fn hosts_that_are_not_safe() {
+    let error = with(|guest| guest.orders.occupied = true);
+    assert_eq!(error, "memory of 16 MiB: the addresses are in use: this program is not position-independent");
     let error = with(|guest| guest.orders.legacy_personality = true);
     assert_eq!(error, "host: the personality READ_IMPLIES_EXEC makes every page executable");
     let error = with(|guest| guest.orders.no_stdin = true);

@@ -43,7 +43,8 @@ impl Guest {
             kernel,
             sockets: None,
             pid1_in: None,
-            seal: false,
+            seal: None,
+            occupied: false,
             legacy_personality: false,
             no_stdin: false,
         };
