@@ -63,21 +63,12 @@ fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
         Command::List { format, quiet } => command::list::run(global, format, quiet),
         Command::Ps { id, format, args } => command::ps::run(global, &id, format, &args),
         Command::Exec { id, .. } => exec(global, id),
-        Command::Features => features(),
-        Command::Spec { bundle, rootless } => spec::write(&bundle, rootless).map(|()| 0),
+        Command::Features => command::print(&features::json()).map(|()| 0),
+        Command::Spec { bundle, rootless } => spec::run(&bundle, rootless).map(|()| 0),
         Command::Plan(planned) => command::plan::run(global, &planned),
         Command::Doctor { security } => command::doctor::run(security),
         Command::Unbuilt { name, .. } => bail!("{name}: not built yet"),
     }
-}
-
-/// Guests and monitors come from the planner's registries; `process` is for tests and no image can ask for it.
-fn features() -> anyhow::Result<u8> {
-    let guests: Vec<&str> =
-        urunc_plan::guest::ALL.iter().map(|g| g.name()).filter(|n| *n != "process").collect();
-    let monitors: Vec<&str> =
-        urunc_plan::monitor::ALL.iter().map(|m| m.name()).filter(|n| *n != "process").collect();
-    command::print(&format!("{:#}", features::document(&guests, &monitors))).map(|()| 0)
 }
 
 fn exec(global: &Global, id: String) -> anyhow::Result<u8> {
