@@ -134,8 +134,9 @@ fn fixed(machine: &Machine<'_>) -> Vec<String> {
         Acceleration::Kvm => ("kvm".to_owned(), "host,-vmx,-svm"),
         _ => (format!("tcg,tb-size={TRANSLATION_MIB}"), "max"),
     };
+    // Without /proc the program finds itself, and from there its modules, by its name.
     let mut args =
-        words(&["qemu", "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-vga"]);
+        words(&[machine.program, "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-vga"]);
     args.extend(words(&["none", "-no-reboot", "-m"]));
     args.extend([format!("{}M", machine.memory_mib), "-smp".to_owned(), machine.vcpus.to_string()]);
     args.extend(["-accel".to_owned(), accel]);
