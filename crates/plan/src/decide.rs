@@ -197,6 +197,9 @@ fn machine<'a>(
             return Err(PlanError::Host { why });
         }
     };
+    if pair.boot != BootProtocol::Program && host.arch != "x86_64" {
+        return Err(PlanError::Host { why: format!("{name} on {} is not built yet", host.arch) });
+    }
     if pair.boot == BootProtocol::Solo5Spt && host.mmap_min_addr > 0x1_0000 {
         let why = format!("vm.mmap_min_addr is {}, spt guests need 65536 or less", host.mmap_min_addr);
         return Err(PlanError::Host { why });
@@ -275,10 +278,10 @@ fn filters(req: &Request, host: &HostFacts, pair: Pair) -> Result<(Vec<Filter>, 
         seccomp::flags(profile)?;
         seccomp::compile(profile, &host.arch)?;
     }
-    let own = pair.monitor.filter();
-    if profile.is_some() && own == Some(Filter::Tender) {
+    let own = pair.monitor.filters();
+    if profile.is_some() && own.contains(&Filter::Tender) {
         let text = "linux.seccomp is not applied: the built-in monitor's own filter allows less".to_owned();
-        return Ok((vec![Filter::Tender], Some(Notice { warn: false, text })));
+        return Ok((own, Some(Notice { warn: false, text })));
     }
     Ok((profile.into_iter().chain(own).collect(), None))
 }
