@@ -134,7 +134,7 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     };
     let mut bundle = config.bundle()?;
     let mut image = Image::open(&bundle.rootfs)?;
-    bundle.request.id = id.to_owned();
+    id.clone_into(&mut bundle.request.id);
     bundle.request.settings = loaded.settings;
     facts::read_image(&mut image, keys, &mut bundle.request)?;
     facts::mark_host_namespaces(&mut bundle.request);
