@@ -22,6 +22,12 @@ pub fn words(req: &Request) -> Result<(Vec<String>, Option<Notice>), PlanError> 
     if let Some(bad) = args.iter().chain(&req.env).find(|word| word.contains('\0')) {
         return Err(PlanError::config("process", format!("\"{}\" contains a NUL byte", excerpt(bad))));
     }
+    if !matches!(req.cwd.as_bytes(), [] | [b'/', ..]) || req.cwd.contains('\0') {
+        return Err(PlanError::config(
+            "process.cwd",
+            format!("\"{}\" is not an absolute path", excerpt(&req.cwd)),
+        ));
+    }
     let placeholder = match args {
         [] => true,
         [word] => word == "unikernel",

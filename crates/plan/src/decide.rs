@@ -12,7 +12,8 @@ use crate::monitor::Device;
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
-    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, jail, mounts, network, provenance,
+    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, jail, mounts, network,
+    provenance, seccomp,
 };
 
 /// State annotation that says who executes the guest.
@@ -32,7 +33,9 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(emulated);
     notices.extend(unused(req, pair));
     let memory = split(req, pair, acceleration, &settings)?;
+    let identity = jail::identity(req, host, pair.monitor.name())?;
     let tap = net.map(|net| connect(req, net, pair)).transpose()?.flatten();
+    let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
         cmdline: pair.guest.cmdline(&boot(req, &args, tap.as_ref()))?,
@@ -53,7 +56,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         notices.extend(mounts::check(req)?);
         Vec::new()
     };
-    let (seccomp, notice) = filters(req, pair);
+    let (seccomp, notice) = filters(req, host, pair)?;
     notices.extend(notice);
     let mut plan = LaunchPlan {
         version: PLAN_VERSION,
@@ -64,7 +67,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         namespaces: jail::namespaces(req)?,
         cgroup: cgroup::plan(req, host, &rules(req, &devices))?,
         root: jail::root(req, host, pair.boot, &devices, mounts)?,
-        identity: jail::identity(req, host, pair.monitor.name())?,
+        identity,
         seccomp,
         exec,
         net: tap,
@@ -194,6 +197,9 @@ fn machine<'a>(
             return Err(PlanError::Host { why });
         }
     };
+    if pair.boot != BootProtocol::Program && host.arch != "x86_64" {
+        return Err(PlanError::Host { why: format!("{name} on {} is not built yet", host.arch) });
+    }
     if pair.boot == BootProtocol::Solo5Spt && host.mmap_min_addr > 0x1_0000 {
         let why = format!("vm.mmap_min_addr is {}, spt guests need 65536 or less", host.mmap_min_addr);
         return Err(PlanError::Host { why });
@@ -265,16 +271,19 @@ fn rules(req: &Request, devices: &[Device]) -> Vec<DeviceRule> {
 
 /// The container's profile binds an exec'ed monitor, below the monitor's own filter; a built-in one has a narrower
 /// filter than any profile.
-fn filters(req: &Request, pair: Pair) -> (Vec<Filter>, Option<Notice>) {
-    let own = pair.monitor.filter();
-    match (&req.seccomp, own) {
-        (Some(_), Some(Filter::Tender)) => {
-            let text =
-                "linux.seccomp is not applied: the built-in monitor's own filter allows less".to_owned();
-            (vec![Filter::Tender], Some(Notice { warn: false, text }))
-        }
-        (profile, own) => (profile.clone().map(Filter::Profile).into_iter().chain(own).collect(), None),
+fn filters(req: &Request, host: &HostFacts, pair: Pair) -> Result<(Vec<Filter>, Option<Notice>), PlanError> {
+    let profile = req.seccomp.clone().map(Filter::Profile);
+    if let Some(profile) = &profile {
+        // Init compiles it again; here it is judged, before anything is done.
+        seccomp::flags(profile)?;
+        seccomp::compile(profile, &host.arch)?;
     }
+    let own = pair.monitor.filters();
+    if profile.is_some() && own.contains(&Filter::Tender) {
+        let text = "linux.seccomp is not applied: the built-in monitor's own filter allows less".to_owned();
+        return Ok((own, Some(Notice { warn: false, text })));
+    }
+    Ok((profile.into_iter().chain(own).collect(), None))
 }
 
 fn annotations(acceleration: Acceleration) -> BTreeMap<String, String> {

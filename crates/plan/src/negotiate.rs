@@ -101,6 +101,10 @@ fn misfit(guest: &dyn Guest, monitor: &dyn Monitor) -> PlanError {
 }
 
 fn storage(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<(), PlanError> {
+    if req.image.mount_rootfs {
+        let why = "true is not built yet; put the guest's files into an initrd or a block image";
+        return Err(PlanError::key("mountRootfs", why));
+    }
     let (wants, offers) = (guest.wants(), monitor.offers());
     let initrd = wants.initrd && offers.initrd;
     if !req.image.initrd.is_empty() && !initrd {
@@ -141,6 +145,9 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
             Some(image) if !matches!(image.version, 1 | 2) => {
                 return refuse(format!("Solo5 spt ABI {}, supported are 1 and 2", image.version));
             }
+            Some(image) if machine(image.machine) != Some(host.arch.as_str()) => {
+                return refuse(format!("ELF machine {} is not this host's, {}", image.machine, host.arch));
+            }
             Some(_) => {}
         },
         BootProtocol::Linux if facts.format == KernelFormat::Unknown => {
@@ -149,12 +156,21 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
         BootProtocol::Linux | BootProtocol::Program => {}
     }
     // A 32-bit multiboot kernel is an x86_64 kernel for QEMU.
-    let machine =
+    let built_for =
         if facts.machine == "i386" && boot == BootProtocol::Linux { "x86_64" } else { &facts.machine };
-    if machine != host.arch {
+    if built_for != host.arch {
         return refuse(format!("built for {}, this host is {}", facts.machine, host.arch));
     }
     Ok(())
+}
+
+/// The architecture of an ELF machine number, of those Solo5 runs on.
+fn machine(number: u16) -> Option<&'static str> {
+    match number {
+        62 => Some("x86_64"),
+        183 => Some("aarch64"),
+        _ => None,
+    }
 }
 
 fn target(number: u32) -> String {

@@ -24,8 +24,8 @@ pub trait Monitor: Sync {
     fn devices(&self, acceleration: Acceleration) -> Vec<Device>;
     /// What it needs beside the guest's RAM.
     fn overhead(&self, acceleration: Acceleration) -> Overhead;
-    /// Its own system call filter, stacked on the container's profile.
-    fn filter(&self) -> Option<Filter>;
+    /// Its own system call filters, stacked on the container's profile, in the order of installation.
+    fn filters(&self) -> Vec<Filter>;
     /// Its command; total, because everything in the machine was offered.
     fn render(&self, machine: &Machine<'_>) -> Exec;
 }

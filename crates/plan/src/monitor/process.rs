@@ -42,8 +42,8 @@ impl Monitor for Process {
         Overhead { fixed: 0, ram_divisor: u64::MAX }
     }
 
-    fn filter(&self) -> Option<Filter> {
-        None
+    fn filters(&self) -> Vec<Filter> {
+        Vec::new()
     }
 
     fn render(&self, machine: &Machine<'_>) -> Exec {

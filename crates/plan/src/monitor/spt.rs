@@ -41,8 +41,8 @@ impl Monitor for Spt {
         Overhead { fixed: MIB, ram_divisor: 512 }
     }
 
-    fn filter(&self) -> Option<Filter> {
-        Some(Filter::Tender)
+    fn filters(&self) -> Vec<Filter> {
+        vec![Filter::Tender]
     }
 
     fn render(&self, machine: &Machine<'_>) -> Exec {

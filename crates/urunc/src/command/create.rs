@@ -112,6 +112,9 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
 fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
     let config = bundle::read(bundle)?;
     let loaded = settings::active()?;
+    if let Some(level) = loaded.log_level {
+        crate::log::configure(level);
+    }
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
