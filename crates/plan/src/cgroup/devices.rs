@@ -5,8 +5,8 @@ use crate::PlanError;
 use crate::field::Field;
 use crate::launch::DeviceRule;
 
-/// What the private root's `/dev` holds (null, zero, full, random, urandom, tty, ptmx, pts). Creating a node counts too: init
-/// makes them inside the group, and the monitor has no CAP_MKNOD.
+/// What the private root's `/dev` holds (null, zero, full, random, urandom, tty, ptmx, pts). Creating a node counts
+/// too: init makes them inside the group, and the monitor has no CAP_MKNOD.
 const PRIVATE_DEV: [(u32, Option<u32>); 8] = [
     (1, Some(3)),
     (1, Some(5)),

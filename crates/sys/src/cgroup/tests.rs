@@ -116,7 +116,7 @@ fn limits_are_written_and_everything_goes() {
     assert_eq!(own.file("cpu.cfs_quota_us"), "20000");
     assert_eq!(own.file("pids.max"), "17");
     assert!(!own.file("cpuset.cpus").is_empty() && !own.file("cpuset.mems").is_empty());
-    assert!(own.file("devices.list").lines().any(|line| line == "c 1:3 rw"));
+    assert!(own.file("devices.list").lines().any(|line| line == "c 1:3 rwm"));
     assert!(pids(&own.plan).unwrap().is_empty());
     assert_eq!(oom_kills(&own.plan), 0);
     let mut child = sleeper();

@@ -10,14 +10,14 @@ fn device_lines(devices: &Value) -> Vec<String> {
 }
 
 const PRIVATE: [&str; 8] = [
-    "allow c 1:3 rw",
-    "allow c 1:5 rw",
-    "allow c 1:7 rw",
-    "allow c 1:8 rw",
-    "allow c 1:9 rw",
-    "allow c 5:0 rw",
-    "allow c 5:2 rw",
-    "allow c 136:* rw",
+    "allow c 1:3 rwm",
+    "allow c 1:5 rwm",
+    "allow c 1:7 rwm",
+    "allow c 1:8 rwm",
+    "allow c 1:9 rwm",
+    "allow c 5:0 rwm",
+    "allow c 5:2 rwm",
+    "allow c 136:* rwm",
 ];
 
 #[test]
