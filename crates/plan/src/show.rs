@@ -9,7 +9,7 @@ pub fn json(plan: &LaunchPlan) -> Value {
     annotate(plan, "", &tree(plan))
 }
 
-/// The plan as lines `path = value  (source)`.
+/// The plan as lines `path = value  (source)`; what is empty is left out.
 pub fn text(plan: &LaunchPlan) -> String {
     let mut lines = Vec::new();
     collect(plan, "", &tree(plan), &mut lines);
@@ -62,21 +62,30 @@ fn annotate(plan: &LaunchPlan, pointer: &str, value: &Value) -> Value {
 
 fn collect(plan: &LaunchPlan, pointer: &str, value: &Value, lines: &mut Vec<String>) {
     match value {
-        Value::Object(members) if !members.is_empty() => {
+        Value::Object(members) => {
             for (name, value) in members {
                 collect(plan, &child(pointer, name), value, lines);
             }
         }
-        Value::Array(items) if !items.is_empty() => {
+        Value::Array(items) if !on_one_line(plan, pointer, items) => {
             for (index, item) in items.iter().enumerate() {
                 collect(plan, &child(pointer, &index.to_string()), item, lines);
             }
         }
         Value::Null => {}
+        Value::Array(items) if items.is_empty() => {}
         leaf => {
-            let path = pointer.trim_start_matches('/').replace('/', ".");
+            let path =
+                pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
             let from = source(plan, pointer).unwrap_or("?");
             lines.push(format!("{path} = {leaf}  ({from})\n"));
         }
     }
+}
+
+/// A list of plain values that all come from the same input.
+fn on_one_line(plan: &LaunchPlan, pointer: &str, items: &[Value]) -> bool {
+    let inside = format!("{pointer}/");
+    items.iter().all(|item| !item.is_array() && !item.is_object())
+        && !plan.sources.keys().any(|source| source.starts_with(&inside))
 }
