@@ -52,7 +52,7 @@ impl<'a> Field<'a> {
         let Some(field) = self.get(name)? else { return Ok(Vec::new()) };
         let Value::Object(members) = field.value else { return Err(field.wrong("an object")) };
         let member = |(key, value): (&'a String, &'a Value)| {
-            (key.as_str(), Self::new(format!("{}.{key}", field.path), value))
+            (key.as_str(), Self::new(format!("{}.{}", field.path, key.escape_debug()), value))
         };
         Ok(members.iter().map(member).collect())
     }
@@ -73,6 +73,16 @@ impl<'a> Field<'a> {
     /// A string; `None` when absent.
     pub fn text(&self, name: &str) -> Result<Option<&'a str>, PlanError> {
         self.get(name)?.map(|field| field.as_text()).transpose()
+    }
+
+    /// Strings of an array; none when absent.
+    pub fn texts(&self, name: &str) -> Result<Vec<&'a str>, PlanError> {
+        let Some(field) = self.get(name)? else { return Ok(Vec::new()) };
+        let Value::Array(items) = field.value else { return Err(field.wrong("an array")) };
+        let text = |(at, value): (usize, &'a Value)| {
+            value.as_str().ok_or_else(|| Self::new(format!("{}[{at}]", field.path), value).wrong("a string"))
+        };
+        items.iter().enumerate().map(text).collect()
     }
 
     /// A boolean; false when absent.

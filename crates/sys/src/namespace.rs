@@ -7,7 +7,7 @@ use crate::error::{Result, SysError};
 
 /// CLONE_NEW* constant of a namespace descriptor (NS_GET_NSTYPE, ioctl_ns(2)); `None` for any other file.
 pub fn kind(fd: impl AsFd) -> Option<u32> {
-    const NS_GET_NSTYPE: u32 = 0xb703;
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     // The number may mean something else to another driver: only files of nsfs are asked.
     const NSFS_MAGIC: u64 = 0x6e73_6673;
     let fs = rustix::fs::fstatfs(fd.as_fd()).ok()?;
@@ -15,7 +15,7 @@ pub fn kind(fd: impl AsFd) -> Option<u32> {
         return None;
     }
     // SAFETY: takes no argument.
-    let kind = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), NS_GET_NSTYPE as _) };
+    let kind = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), NS_GET_NSTYPE) };
     u32::try_from(kind).ok()
 }
 

@@ -5,7 +5,7 @@ use urunc_plan::solo5::MAX_CMDLINE;
 use crate::TenderError;
 
 /// Guest address of the boot information.
-pub const BOOT_INFO: u64 = 0x1_1000;
+pub(crate) const BOOT_INFO: u64 = 0x1_1000;
 /// Size of the boot information, bytes.
 const BOOT_INFO_BYTES: usize = 40;
 const MFT_HEADER: usize = 8;
@@ -14,7 +14,7 @@ const RESERVED_FIRST: u32 = 0x4000_0000;
 
 /// A device as the guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attached {
+pub(crate) struct Attached {
     /// Name in the manifest.
     pub name: String,
     /// Descriptor number; spt guests use it in their system calls.
@@ -25,7 +25,7 @@ pub struct Attached {
 
 /// The properties that the manifest tells the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// BLOCK_BASIC.
     Block {
         /// Size, bytes; a multiple of the sector size.
@@ -44,7 +44,7 @@ pub enum Kind {
 
 /// The fixed part of the boot information.
 #[derive(Debug, Clone, Copy)]
-pub struct BootInfo {
+pub(crate) struct BootInfo {
     /// Size of guest memory, bytes.
     pub mem_size: u64,
     /// End of the loaded image.
@@ -56,7 +56,7 @@ pub struct BootInfo {
 }
 
 /// The bytes at [`BOOT_INFO`]: boot information, manifest and command line, one after the other.
-pub fn encode(info: &BootInfo, devices: &[Attached], cmdline: &str) -> Result<Vec<u8>, TenderError> {
+pub(crate) fn encode(info: &BootInfo, devices: &[Attached], cmdline: &str) -> Result<Vec<u8>, TenderError> {
     if cmdline.len() > MAX_CMDLINE {
         return Err(TenderError::Cmdline(format!("{} bytes, at most {MAX_CMDLINE}", cmdline.len())));
     }

@@ -10,11 +10,11 @@ compile_error!("the built-in Solo5 monitor knows x86_64 and aarch64 only");
 #[cfg(not(target_os = "linux"))]
 compile_error!("the built-in Solo5 monitor needs Linux");
 
-pub mod boot;
+mod boot;
 mod devices;
 mod error;
 mod load;
-pub mod spt;
+mod spt;
 mod sys;
 
 pub use devices::Fds;

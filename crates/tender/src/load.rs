@@ -73,7 +73,9 @@ impl Memory {
             unsafe { file.read_to(segment.offset, segment.vaddr, segment.filesz)? };
         }
         for segment in &load.segments {
-            crate::spt::publish_code(segment.start(), segment.end());
+            if segment.flags & 1 != 0 {
+                crate::spt::publish_code(segment.start(), segment.end());
+            }
             self.protect(segment.start(), segment.end(), protection(segment))?;
         }
         Ok(())

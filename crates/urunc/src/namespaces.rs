@@ -84,9 +84,9 @@ pub fn before_clone(plan: &Namespaces, joins: &[Join]) -> anyhow::Result<()> {
     let new_time = plan.entries.iter().any(|e| e.kind == NamespaceKind::Time && e.path.is_none());
     if new_time {
         namespace::unshare(NEWTIME, "time namespace")?;
-        let lines: String = plan.time_offsets.iter().map(|(c, s, n)| format!("{c} {s} {n}\n")).collect();
-        if !lines.is_empty() {
-            std::fs::write("/proc/self/timens_offsets", lines).context("linux.timeOffsets")?;
+        for (clock, seconds, nanoseconds) in &plan.time_offsets {
+            std::fs::write("/proc/self/timens_offsets", format!("{clock} {seconds} {nanoseconds}\n"))
+                .context("linux.timeOffsets")?;
         }
     }
     Ok(())

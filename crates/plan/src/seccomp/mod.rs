@@ -8,7 +8,7 @@ mod profile;
 use crate::PlanError;
 use crate::bpf::{self, Cond, Insn, Op, RET, ret};
 use crate::launch::Filter;
-use crate::syscalls::{self, Abi, X32_BIT};
+use crate::syscalls::{Abi, Call, X32_BIT};
 use std::collections::BTreeMap;
 
 /// `SECCOMP_FILTER_FLAG_LOG`: actions but ALLOW are logged.
@@ -19,8 +19,28 @@ pub const FLAG_SPEC_ALLOW: u32 = 4;
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
-/// What one call gets: the first rule whose conditions hold, else the default.
-type Rules = Vec<(Vec<Cond>, u32)>;
+/// What one call gets: the first answer whose conditions hold, else `always`, else the policy's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Rules {
+    when: Vec<(Vec<Cond>, u32)>,
+    always: Option<u32>,
+}
+
+impl Rules {
+    /// libseccomp's precedence: a rule without conditions replaces those with, whichever comes first; of two without,
+    /// the first one stays. Where conditions of different answers overlap libseccomp promises nothing; here the first
+    /// one holds.
+    fn add(&mut self, conds: &[Cond], answer: u32) {
+        if self.always.is_some() {
+            return;
+        }
+        if conds.is_empty() {
+            *self = Self { when: Vec::new(), always: Some(answer) };
+        } else {
+            self.when.push((conds.to_vec(), answer));
+        }
+    }
+}
 
 /// What a filter answers, before it is a program.
 #[derive(Debug, Clone)]
@@ -81,7 +101,7 @@ pub fn flags(filter: &Filter) -> Result<u32, PlanError> {
 pub fn pinned(abi: Abi, rules: &[(u32, Vec<Cond>)]) -> Vec<Insn> {
     let mut numbers: BTreeMap<u32, Rules> = BTreeMap::new();
     for (number, conds) in rules {
-        numbers.entry(*number).or_default().push((conds.clone(), ret::ALLOW));
+        numbers.entry(*number).or_default().add(conds, ret::ALLOW);
     }
     assemble(&own(abi, numbers, ret::KILL_PROCESS))
 }
@@ -96,63 +116,91 @@ fn own_list(
     native: Abi,
     answer: impl Fn(&str) -> u32,
 ) -> Result<BTreeMap<u32, Rules>, PlanError> {
-    let mut rules = BTreeMap::new();
+    let mut rules: BTreeMap<u32, Rules> = BTreeMap::new();
     for name in names {
-        match native.number(name) {
-            Some(number) => drop(rules.insert(number, vec![(Vec::new(), answer(name))])),
-            None if syscalls::is_known(name) => {}
-            None => {
-                let why = format!("unknown system call {name}");
-                return Err(PlanError::Setting { key: "seccomp".into(), why });
-            }
+        let call = Call::named(name).ok_or_else(|| {
+            let why = format!("unknown system call {name:?}");
+            PlanError::Setting { key: "seccomp".into(), why }
+        })?;
+        if let Some(number) = call.number(native) {
+            rules.entry(number).or_default().add(&[], answer(name));
         }
     }
     Ok(rules)
 }
 
+/// What a range of numbers gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Body<'a> {
+    Answer(u32),
+    Rules(Abi, &'a Rules),
+}
+
 fn assemble(policy: &Policy) -> Vec<Insn> {
-    let mut by_arch: BTreeMap<u32, BTreeMap<u32, Vec<Insn>>> = BTreeMap::new();
-    for (abi, rules) in &policy.abis {
-        let answers = by_arch.entry(abi.audit_arch()).or_insert_with(|| {
-            // The two ABIs of x86_64 share the space of numbers; -1 is what a tracer skips a call with.
-            let foreign =
-                if abi.audit_arch() == Abi::X32.audit_arch() { policy.foreign } else { policy.default };
-            let ends = [(0, policy.default), (X32_BIT, foreign), (u32::MAX, policy.default)];
-            ends.map(|(start, answer)| (start, bpf::rule(&[], answer))).into()
-        });
-        answers.extend(intervals(*abi, rules, policy));
-    }
+    let mut archs: Vec<u32> = policy.abis.keys().map(|abi| abi.audit_arch()).collect();
+    archs.sort_unstable();
+    archs.dedup();
     let foreign = vec![bpf::stmt(RET, policy.foreign)];
-    let mut program = by_arch.into_iter().fold(foreign, |rest, (arch, answers)| {
-        let mut merged: Vec<(u32, Vec<Insn>)> = answers.into_iter().collect();
-        merged.dedup_by(|next, kept| next.1 == kept.1);
+    let mut program = archs.into_iter().fold(foreign, |rest, arch| {
         let mut section = vec![bpf::stmt(bpf::LD, bpf::NR)];
-        section.extend(bpf::search(&merged));
+        section.extend(bpf::search(&intervals(policy, arch), &|body| policy.body(*body)));
         bpf::branch(bpf::JEQ, arch, section, rest)
     });
     program.insert(0, bpf::stmt(bpf::LD, bpf::ARCH));
     program
 }
 
-/// Bodies by the first number they hold for.
-fn intervals(abi: Abi, rules: &BTreeMap<u32, Rules>, policy: &Policy) -> BTreeMap<u32, Vec<Insn>> {
-    let base = if abi == Abi::X32 { X32_BIT } else { 0 };
-    let mut bodies = BTreeMap::from([(base, bpf::rule(&[], policy.default))]);
-    for (number, rules) in rules {
-        let mut body = Vec::new();
-        for (conds, answer) in rules {
-            body.extend(bpf::rule(&narrow(abi, conds), *answer));
+/// Ranges of numbers by their first one; neighbours differ.
+fn intervals(policy: &Policy, arch: u32) -> Vec<(u32, Body<'_>)> {
+    let mut intervals = vec![(0, Body::Answer(policy.default))];
+    let mut put = |start: u32, body| {
+        intervals.pop_if(|last| last.0 == start);
+        if intervals.last().is_none_or(|last| last.1 != body) {
+            intervals.push((start, body));
         }
-        if rules.iter().all(|(conds, _)| !conds.is_empty()) {
-            body.push(bpf::stmt(RET, policy.default));
+    };
+    let native = policy.abis.iter().filter(|(abi, _)| abi.audit_arch() == arch && **abi != Abi::X32);
+    let x32 = policy.abis.get_key_value(&Abi::X32).filter(|_| arch == Abi::X32.audit_arch());
+    for (abi, rules) in native {
+        policy.numbers(*abi, rules, &mut put);
+    }
+    // The two ABIs of x86_64 share the space of numbers.
+    if let Some((abi, rules)) = x32 {
+        put(X32_BIT, Body::Answer(policy.default));
+        policy.numbers(*abi, rules, &mut put);
+    } else if arch == Abi::X32.audit_arch() {
+        put(X32_BIT, Body::Answer(policy.foreign));
+    }
+    // -1 is what a tracer skips a call with.
+    put(u32::MAX, Body::Answer(policy.default));
+    intervals
+}
+
+impl Policy {
+    /// The ranges of one ABI, in order; the last one is open.
+    fn numbers<'a>(&self, abi: Abi, rules: &'a BTreeMap<u32, Rules>, put: &mut impl FnMut(u32, Body<'a>)) {
+        for (number, rules) in rules {
+            let body = match (rules.always, &rules.when[..]) {
+                (Some(answer), []) => Body::Answer(answer),
+                (None, []) => Body::Answer(self.default),
+                _ => Body::Rules(abi, rules),
+            };
+            put(*number, body);
+            put(number + 1, Body::Answer(self.default));
         }
-        bodies.insert(*number, body);
-        bodies.entry(number + 1).or_insert_with(|| bpf::rule(&[], policy.default));
+        if let (Some(newer), Some((last, _))) = (self.newer, rules.last_key_value()) {
+            put(last + 1, Body::Answer(newer));
+        }
     }
-    if let (Some(newer), Some((last, _))) = (policy.newer, rules.last_key_value()) {
-        bodies.insert(last + 1, bpf::rule(&[], newer));
+
+    fn body(&self, body: Body<'_>) -> Vec<Insn> {
+        let (abi, rules) = match body {
+            Body::Answer(answer) => return vec![bpf::stmt(RET, answer)],
+            Body::Rules(abi, rules) => (abi, rules),
+        };
+        let when = rules.when.iter().flat_map(|(conds, answer)| bpf::rule(&narrow(abi, conds), *answer));
+        when.chain([bpf::stmt(RET, rules.always.unwrap_or(self.default))]).collect()
     }
-    bodies
 }
 
 /// A 32-bit ABI has 32-bit arguments: constants are cut to them, as a sign-extended -1 must match.

@@ -4,7 +4,7 @@ use super::{ENOSYS, EPERM, FLAG_LOG, FLAG_SPEC_ALLOW, Policy, Rules};
 use crate::PlanError;
 use crate::bpf::{Cond, Op, ret};
 use crate::field::Field;
-use crate::syscalls::Abi;
+use crate::syscalls::{Abi, Call};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -75,10 +75,14 @@ pub(super) fn policy(profile: &Value, native: Abi) -> Result<Policy, PlanError> 
         if answer == default {
             alternatives.clear();
         }
-        for name in call.items("names")? {
-            let name = name.as_text()?;
+        for name in call.texts("names")? {
+            // Unknown names are skipped, as by runc: profiles are newer than kernels and runtimes.
+            let Some(call) = Call::named(name) else { continue };
             for (abi, rules) in &mut abis {
-                add_name(*abi, rules, name, &alternatives, answer);
+                add_call(*abi, rules, call, &alternatives, answer);
+                if *abi == Abi::X86 && answer != default {
+                    add_socketcall(rules, name, &alternatives, answer);
+                }
             }
         }
     }
@@ -94,7 +98,7 @@ pub(super) fn flags(profile: &Value) -> Result<u32, PlanError> {
         "SECCOMP_FILTER_FLAG_TSYNC" | "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(bits),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(bits | FLAG_LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(bits | FLAG_SPEC_ALLOW),
-        other => Err(flag.error(format!("unknown flag {other}"))),
+        other => Err(flag.error(format!("unknown flag {other:?}"))),
     })
 }
 
@@ -110,7 +114,7 @@ fn architectures(root: &Field<'_>, native: Abi) -> Result<BTreeMap<Abi, BTreeMap
             "SCMP_ARCH_AARCH64" => Abi::Aarch64,
             "SCMP_ARCH_ARM" => Abi::Arm,
             other if OTHER_ARCHITECTURES.contains(&other) => continue,
-            other => return Err(arch.error(format!("unknown architecture {other}"))),
+            other => return Err(arch.error(format!("unknown architecture {other:?}"))),
         };
         abis.insert(abi, BTreeMap::new());
     }
@@ -128,7 +132,7 @@ fn action(name: &Field<'_>, errno: Option<Field<'_>>) -> Result<u32, PlanError> 
         "SCMP_ACT_LOG" => Ok(ret::LOG),
         "SCMP_ACT_ALLOW" => Ok(ret::ALLOW),
         "SCMP_ACT_NOTIFY" => Err(name.error("SCMP_ACT_NOTIFY is not supported")),
-        other => Err(name.error(format!("unknown action {other}"))),
+        other => Err(name.error(format!("unknown action {other:?}"))),
     }
 }
 
@@ -158,40 +162,27 @@ fn cond(arg: &Field<'_>) -> Result<Cond, PlanError> {
         "SCMP_CMP_GE" => (Op::Ge, value),
         "SCMP_CMP_GT" => (Op::Gt, value),
         "SCMP_CMP_MASKED_EQ" => (Op::MaskedEq(value), second),
-        other => return Err(op.error(format!("unknown operator {other}"))),
+        other => return Err(op.error(format!("unknown operator {other:?}"))),
     };
     Ok(Cond { arg: number, op, value })
 }
 
-/// Adds the rules of one name; a name that the ABI does not have is skipped, as by runc.
-fn add_name(abi: Abi, rules: &mut BTreeMap<u32, Rules>, name: &str, alternatives: &[Vec<Cond>], answer: u32) {
-    if let Some(number) = abi.number(name) {
+fn add_call(abi: Abi, rules: &mut BTreeMap<u32, Rules>, call: Call, alternatives: &[Vec<Cond>], answer: u32) {
+    if let Some(number) = call.number(abi) {
         let rules = rules.entry(number).or_default();
         for conds in alternatives {
-            add(rules, conds.clone(), answer);
-        }
-    }
-    for conds in alternatives {
-        // Other arguments lie in memory behind socketcall, out of a filter's reach.
-        if abi == Abi::X86
-            && conds.is_empty()
-            && let Some(at) = SOCKETCALLS.iter().position(|call| *call == name)
-            && let Some(number) = abi.number("socketcall")
-        {
-            let which = Cond { arg: 0, op: Op::Eq, value: at as u64 + 1 };
-            add(rules.entry(number).or_default(), vec![which], answer);
+            rules.add(conds, answer);
         }
     }
 }
 
-/// libseccomp's precedence: a rule without conditions replaces those with, whichever comes first; of two without, the
-/// first one stays. Where conditions of different answers overlap libseccomp promises nothing; here the first holds.
-fn add(rules: &mut Rules, conds: Vec<Cond>, answer: u32) {
-    if rules.iter().any(|(conds, _)| conds.is_empty()) {
-        return;
+/// The other way to the calls on sockets. Their arguments lie in memory there, out of a filter's reach.
+fn add_socketcall(rules: &mut BTreeMap<u32, Rules>, name: &str, alternatives: &[Vec<Cond>], answer: u32) {
+    if alternatives.iter().any(Vec::is_empty)
+        && let Some(at) = SOCKETCALLS.iter().position(|call| *call == name)
+        && let Some(number) = Abi::X86.number("socketcall")
+    {
+        let which = Cond { arg: 0, op: Op::Eq, value: at as u64 + 1 };
+        rules.entry(number).or_default().add(&[which], answer);
     }
-    if conds.is_empty() {
-        rules.clear();
-    }
-    rules.push((conds, answer));
 }

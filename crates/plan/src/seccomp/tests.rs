@@ -212,7 +212,7 @@ fn refusals_name_the_path() {
             with("architectures", json!(["SCMP_ARCH_X86", "SCMP_ARCH_VAX"])),
             "linux.seccomp.architectures[1]: unknown architecture",
         ),
-        (with("flags", json!(["X"])), "linux.seccomp.flags[0]: unknown flag X"),
+        (with("flags", json!(["X"])), "linux.seccomp.flags[0]: unknown flag \"X\""),
         (with("listenerPath", json!("/run/x")), "linux.seccomp.listenerPath:"),
         (
             with("syscalls", json!([{"names": ["read"], "action": "SCMP_ACT_NO"}])),

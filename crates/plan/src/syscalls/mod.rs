@@ -49,10 +49,7 @@ impl Abi {
 
     /// Number of a call as `seccomp_data.nr` shows it; `None`: this ABI has no such call.
     pub fn number(self, name: &str) -> Option<u32> {
-        let row = TABLE.binary_search_by_key(&name, |(known, _)| known).ok()?;
-        let number = TABLE[row].1[self.column()];
-        let bit = if self == Self::X32 { X32_BIT } else { 0 };
-        (number != NONE).then_some(number | bit)
+        Call::named(name)?.number(self)
     }
 
     /// Name of a call by its number, to report a killed process.
@@ -67,9 +64,23 @@ impl Abi {
     }
 }
 
-/// Some ABI has a call of this name.
-pub fn is_known(name: &str) -> bool {
-    TABLE.binary_search_by_key(&name, |(known, _)| known).is_ok()
+/// A system call that some ABI has.
+#[derive(Debug, Clone, Copy)]
+pub struct Call(&'static [u32; 5]);
+
+impl Call {
+    /// `None`: no ABI has a call of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let row = TABLE.binary_search_by_key(&name, |(known, _)| known).ok()?;
+        Some(Self(&TABLE[row].1))
+    }
+
+    /// Its number in one ABI, as `seccomp_data.nr` shows it.
+    pub fn number(self, abi: Abi) -> Option<u32> {
+        let number = self.0[abi.column()];
+        let bit = if abi == Abi::X32 { X32_BIT } else { 0 };
+        (number != NONE).then_some(number | bit)
+    }
 }
 
 #[cfg(test)]

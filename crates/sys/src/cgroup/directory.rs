@@ -5,7 +5,7 @@ use crate::{Result, SysError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use urunc_plan::launch::CgroupGroup;
 
@@ -37,7 +37,8 @@ pub(super) fn make(group: &CgroupGroup, made: &mut Made) -> Result<()> {
     if !group.enable.is_empty() {
         enable(group, mount, made)?;
     }
-    if !make_dir(&dir, made)? && !processes(group)?.is_empty() {
+    let new = make_dir(&dir, made)?;
+    if !new && !processes(group)?.is_empty() {
         let busy = io::Error::new(
             io::ErrorKind::ResourceBusy,
             "it already has processes; choose another linux.cgroupsPath",
@@ -47,9 +48,11 @@ pub(super) fn make(group: &CgroupGroup, made: &mut Made) -> Result<()> {
     let mut open: Option<(&str, File)> = None;
     for write in &group.writes {
         if !group.v2 && CPUSETS.contains(&write.file.as_str()) {
-            let heir = if write.value.is_empty() { &*dir } else { dir.parent().unwrap_or(mount) };
-            inherit(mount, heir, &write.file)?;
+            let given = inherit(mount, dir.parent().unwrap_or(mount), &write.file)?;
             if write.value.is_empty() {
+                if new || read(&dir.join(&write.file))?.is_empty() {
+                    write_once(&dir.join(&write.file), &given)?;
+                }
                 continue;
             }
         }
@@ -123,13 +126,13 @@ pub(super) fn processes(group: &CgroupGroup) -> Result<Vec<i32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// Text of a small file, trimmed.
+/// Text of a file of a line or so, trimmed: one read, as the kernel hands out such a file whole.
 fn read(path: &Path) -> Result<String> {
-    let error = |source| SysError::new("read", path.display().to_string(), source);
-    let mut text = String::with_capacity(256);
-    File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(error)?;
-    text.truncate(text.trim_end().len());
-    Ok(text)
+    let error = |errno| SysError::new("read", path.display().to_string(), errno);
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(error)?;
+    let mut buffer = [0; 4096];
+    let length = rustix::io::read(file, &mut buffer[..]).map_err(error)?;
+    Ok(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned())
 }
 
 /// One value into a file that must exist.
@@ -138,7 +141,8 @@ pub(super) fn write_once(path: &Path, value: &str) -> Result<()> {
     file.write_all(value.as_bytes()).map_err(|source| write_error(path, value, source))
 }
 
-fn open_to_write(path: &Path, value: &str) -> Result<File> {
+/// A file that must exist; `value` is for the error.
+pub(super) fn open_to_write(path: &Path, value: &str) -> Result<File> {
     let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
     opened.map(File::from).map_err(|errno| write_error(path, value, errno.into()))
 }

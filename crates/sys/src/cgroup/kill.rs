@@ -5,8 +5,8 @@ use crate::{Result, SysError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,10 +24,9 @@ pub(super) fn remove(group: &CgroupGroup) -> Result<()> {
     if try_remove(&dir).map_err(error)? {
         return Ok(());
     }
-    if group.v2 {
-        kill_v2(&dir).map_err(error)?;
-    } else {
-        kill_v1(group)?;
+    let all = group.v2 && kill_all(&dir).map_err(error)?;
+    if !all {
+        kill_each(group)?;
     }
     for retry in 0..RETRIES {
         if try_remove(&dir).map_err(error)? {
@@ -46,10 +45,13 @@ fn try_remove(dir: &Path) -> io::Result<bool> {
     }
 }
 
-/// `cgroup.kill` (Linux 5.14) reaches every process at once; `cgroup.events` tells when the last one has left.
-fn kill_v2(dir: &Path) -> io::Result<()> {
+/// `cgroup.kill` (Linux 5.14, else false) reaches every process at once; `cgroup.events` tells when the last one left.
+fn kill_all(dir: &Path) -> io::Result<bool> {
     let mut events = File::open(dir.join("cgroup.events"))?;
-    fs::write(dir.join("cgroup.kill"), "1")?;
+    match File::options().write(true).open(dir.join("cgroup.kill")) {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(false),
+        kill => kill?.write_all(b"1")?,
+    }
     let deadline = Instant::now() + PATIENCE;
     let mut text = String::new();
     loop {
@@ -57,14 +59,14 @@ fn kill_v2(dir: &Path) -> io::Result<()> {
         events.rewind()?;
         events.read_to_string(&mut text)?;
         if text.contains("populated 0") {
-            return Ok(());
+            return Ok(true);
         }
         wait(&events, PollFlags::PRI, deadline)?;
     }
 }
 
 /// SIGKILL by pidfd, checked to be still of this group after the pidfd was opened; until no process is left.
-fn kill_v1(group: &CgroupGroup) -> Result<()> {
+fn kill_each(group: &CgroupGroup) -> Result<()> {
     let dir = leaf(group);
     let error = |source: io::Error| SysError::new("empty cgroup", dir.display().to_string(), source);
     let deadline = Instant::now() + PATIENCE;

@@ -1,7 +1,7 @@
 //! Cgroup directories: prepare, adopt, remove.
 //!
 //! `prepare` applies a plan to directories that are the container's alone; v2 hands out a descriptor for
-//! `CLONE_INTO_CGROUP`, v1 groups `adopt` the process afterwards.
+//! `CLONE_INTO_CGROUP`, v1 groups are entered by the process itself, or adopt it.
 
 mod devices;
 mod directory;
@@ -31,7 +31,7 @@ pub fn facts() -> Result<CgroupFacts> {
 }
 
 /// Makes every group, writes its limits in order and attaches the device program. Returns the v2 directory, when there
-/// is one, for clone3(2) with `CLONE_INTO_CGROUP`; the other groups still have to [`adopt`].
+/// is one, for clone3(2) with `CLONE_INTO_CGROUP`; the other groups are still to be [`enter`]ed.
 ///
 /// # Errors
 /// File and value of a refused write; a group that has processes already. Directories made by this call are gone then,
@@ -55,13 +55,30 @@ pub fn prepare(plan: &Cgroup) -> Result<Option<OwnedFd>> {
     Ok(v2)
 }
 
-/// Moves a process of one thread into every v1 group.
+/// Moves a process into every v1 group.
+///
+/// The kernel stops all forks and exits of the machine for it, which costs an RCU grace period (10 to 20 ms) now and
+/// then: where the process can do it itself, [`doors`] and [`enter`] are the fast way.
 pub fn adopt(plan: &Cgroup, pid: i32) -> Result<()> {
     let pid = pid.to_string();
-    plan.groups
-        .iter()
-        .filter(|group| !group.v2)
-        .try_for_each(|group| directory::write_once(&leaf(group).join("cgroup.procs"), &pid))
+    let v1 = plan.groups.iter().filter(|group| !group.v2);
+    v1.into_iter().try_for_each(|group| directory::write_once(&leaf(group).join("cgroup.procs"), &pid))
+}
+
+/// The `tasks` files of the v1 groups, open for a child to [`enter`].
+pub fn doors(plan: &Cgroup) -> Result<Vec<OwnedFd>> {
+    let v1 = plan.groups.iter().filter(|group| !group.v2);
+    v1.map(|group| directory::open_to_write(&leaf(group).join("tasks"), "0").map(OwnedFd::from)).collect()
+}
+
+/// Moves the calling thread, which must be the only one of its process, into the groups behind the [`doors`]. A thread
+/// that moves just itself needs no lock on forks and exits (Linux 5.5). Namespaces entered before do not matter.
+pub fn enter(doors: &[OwnedFd]) -> Result<()> {
+    for door in doors {
+        rustix::io::write(door, b"0")
+            .map_err(|errno| SysError::new("enter", "cgroup of the container", errno))?;
+    }
+    Ok(())
 }
 
 /// Processes in the container's groups, as this pid namespace numbers them; none when the groups are gone.

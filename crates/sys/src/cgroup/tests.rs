@@ -189,6 +189,23 @@ fn memory_and_process_limits_hold() {
 }
 
 #[test]
+fn a_child_enters_by_itself() {
+    let own = Own::new(r#"{"pids": {"limit": 1}}"#);
+    prepare(&own.plan).unwrap();
+    let doors = doors(&own.plan).unwrap();
+    assert_eq!(doors.len(), own.plan.groups.len());
+    let status = in_child(drop, || {
+        let entered = enter(&doors).is_ok();
+        let members = own.plan.groups.iter().filter(|group| {
+            // SAFETY: no arguments.
+            directory::processes(group).is_ok_and(|pids| pids == [unsafe { libc::getpid() }])
+        });
+        if entered { i32::try_from(members.count()).unwrap_or(0) } else { 255 }
+    });
+    assert_eq!(usize::try_from(libc::WEXITSTATUS(status)).unwrap(), own.plan.groups.len());
+}
+
+#[test]
 fn v1_device_rules_hold() {
     let own =
         Own::new(r#"{"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]}"#);

@@ -41,8 +41,8 @@ fn new_timer() -> io::Result<libc::c_int> {
     let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
     event.sigev_notify = libc::SIGEV_THREAD_ID;
     event.sigev_signo = ALARM;
-    // SAFETY: gettid has no arguments and no effects.
-    event.sigev_notify_thread_id = unsafe { libc::gettid() };
+    // Not libc's gettid: std knows that name as a weak symbol, and link-time optimisation makes it null on musl.
+    event.sigev_notify_thread_id = rustix::thread::gettid().as_raw_nonzero().get();
     let mut timer: libc::c_int = 0;
     // SAFETY: both pointers are valid for the call.
     let answer = unsafe {

@@ -2,15 +2,19 @@
 
 use std::arch::{asm, global_asm};
 
-use super::{FILTER, Jump, TRAMPOLINE};
+use super::Jump;
+use super::trampoline::{FILTER, TRAMPOLINE};
 use crate::boot::BOOT_INFO;
+
+/// EM_X86_64.
+pub(super) const ELF_MACHINE: u16 = 62;
 
 /// End of the addresses that can be mapped without asking for five-level paging (`TASK_SIZE_MAX`).
 pub(super) fn task_end() -> u64 {
     0x7fff_ffff_f000
 }
 
-/// Instruction and data caches are coherent.
+/// Nothing to do: instruction and data caches are coherent.
 pub(crate) fn publish_code(_start: u64, _end: u64) {}
 
 // In: r12 first address to unmap, r13 end, r14 and r15 the window where the kernel's own pages may be sealed, rbx
@@ -20,6 +24,8 @@ pub(crate) fn publish_code(_start: u64, _end: u64) {}
 // run. System calls keep all registers but rax, rcx and r11.
 global_asm!(
     ".pushsection .rodata.urunc_spt_trampoline, \"a\"",
+    ".globl urunc_spt_trampoline, urunc_spt_handler, urunc_spt_trampoline_end",
+    ".hidden urunc_spt_trampoline, urunc_spt_handler, urunc_spt_trampoline_end",
     "urunc_spt_trampoline:",
     "cld",
     "lea r10, [r12 - 8]", // the guest's stack pointer: as after a call
@@ -111,7 +117,7 @@ global_asm!(
 /// Goes to the trampoline.
 ///
 /// # Safety
-/// The trampoline page holds [`super::trampoline_code`] and is executable; the filter is at [`FILTER`]; this is the
+/// The trampoline page holds [`super::trampoline::code`] and is executable; the filter is at [`FILTER`]; this is the
 /// only thread.
 pub(super) unsafe fn jump(to: &Jump) -> ! {
     // SAFETY: as the caller says; control never comes back.
@@ -129,27 +135,4 @@ pub(super) unsafe fn jump(to: &Jump) -> ! {
             options(noreturn),
         )
     }
-}
-
-unsafe extern "C" {
-    static urunc_spt_trampoline: u8;
-    static urunc_spt_handler: u8;
-    static urunc_spt_trampoline_end: u8;
-}
-
-/// EM_X86_64.
-pub(super) const ELF_MACHINE: u16 = 62;
-
-/// The code to place at [`TRAMPOLINE`]; independent of its position.
-pub(super) fn trampoline_code() -> &'static [u8] {
-    let start = &raw const urunc_spt_trampoline;
-    let len = (&raw const urunc_spt_trampoline_end).addr() - start.addr();
-    // SAFETY: the symbols delimit read-only data of this program.
-    unsafe { std::slice::from_raw_parts(start, len) }
-}
-
-/// Guest address of the signal handler.
-pub(super) fn handler() -> u64 {
-    let offset = (&raw const urunc_spt_handler).addr() - (&raw const urunc_spt_trampoline).addr();
-    TRAMPOLINE + offset as u64
 }

@@ -7,7 +7,7 @@ use crate::boot::{Attached, Kind};
 
 /// One classic BPF instruction, as `struct sock_filter` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Insn {
+pub(crate) struct Insn {
     /// Operation.
     pub code: u16,
     /// Jump if true.
@@ -19,19 +19,19 @@ pub struct Insn {
 }
 
 /// BPF_LD | BPF_W | BPF_ABS.
-pub const LOAD: u16 = 0x20;
+pub(crate) const LOAD: u16 = 0x20;
 /// BPF_JMP | BPF_JA.
-pub const JUMP: u16 = 0x05;
+pub(crate) const JUMP: u16 = 0x05;
 /// BPF_JMP | BPF_JEQ | BPF_K.
-pub const EQUAL: u16 = 0x15;
+pub(crate) const EQUAL: u16 = 0x15;
 /// BPF_JMP | BPF_JGT | BPF_K.
-pub const GREATER: u16 = 0x25;
+pub(crate) const GREATER: u16 = 0x25;
 /// BPF_RET | BPF_K.
-pub const RETURN: u16 = 0x06;
+pub(crate) const RETURN: u16 = 0x06;
 /// SECCOMP_RET_ALLOW.
-pub const ALLOW: u32 = 0x7fff_0000;
+pub(crate) const ALLOW: u32 = 0x7fff_0000;
 /// SECCOMP_RET_KILL_PROCESS.
-pub const KILL: u32 = 0x8000_0000;
+pub(crate) const KILL: u32 = 0x8000_0000;
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -52,7 +52,7 @@ enum Test {
 }
 
 /// The program for these descriptors, to be installed as it is.
-pub fn program(epoll_fd: i32, timer_fd: i32, devices: &[Attached]) -> Vec<Insn> {
+pub(crate) fn program(epoll_fd: i32, timer_fd: i32, devices: &[Attached]) -> Vec<Insn> {
     let fd = |fd: i32| Test::Is(0, u64::from(fd.unsigned_abs()));
     let nets = || devices.iter().filter(|d| matches!(d.kind, Kind::Net { .. })).map(|d| vec![fd(d.fd)]);
     let mut program = vec![load(ARCH), branch(EQUAL, AUDIT_ARCH, 1, 0), give(KILL), load(NUMBER)];
@@ -145,3 +145,7 @@ pub(crate) fn encode(program: &[Insn], address: u64) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

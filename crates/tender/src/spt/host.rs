@@ -22,6 +22,10 @@ const WINDOW: u64 = 32 * PAGE;
 /// Refuses a process or kernel on which the last steps could fail or the guest's pages could be executable.
 pub(super) fn check() -> Result<(), TenderError> {
     let host = |why: &str| Err(TenderError::Host(why.to_owned()));
+    // SAFETY: no memory is involved.
+    if unsafe { libc::sysconf(libc::_SC_PAGESIZE) } != 4096 {
+        return host("guests need a kernel with pages of 4096 bytes");
+    }
     // SAFETY: 0xffffffff only queries.
     let personality = unsafe { libc::personality(0xffff_ffff) };
     if personality & READ_IMPLIES_EXEC != 0 {

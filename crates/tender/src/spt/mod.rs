@@ -3,9 +3,11 @@
 #[cfg_attr(target_arch = "x86_64", path = "enter_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "enter_aarch64.rs")]
 mod arch;
-pub mod filter;
+mod filter;
 mod host;
 mod signals;
+mod title;
+mod trampoline;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -13,6 +15,7 @@ use urunc_plan::launch::{Target, Tender};
 use urunc_plan::solo5::{self, Load, PAGE, Solo5Image, TARGET_SPT};
 
 pub(crate) use arch::publish_code;
+use trampoline::{FILTER, TITLE, TRAMPOLINE};
 
 use crate::TenderError;
 use crate::boot::{self, BOOT_INFO, BootInfo, Kind};
@@ -20,15 +23,6 @@ use crate::devices::{Devices, Fds};
 use crate::load::Memory;
 use crate::sys::{self, File};
 
-// Guest memory below 1 MiB belongs to the tender. Boot information is at 0x11000, at most 15 KiB of it.
-/// `struct sock_fprog`, then at most 4096 instructions.
-const FILTER: u64 = 0x1_8000;
-/// The page of code that unmaps the runtime and handles signals.
-const TRAMPOLINE: u64 = 0x2_4000;
-/// The signal stack. The guest may scribble on it: handlers only exit.
-const ALTSTACK: u64 = 0x3_0000;
-/// Bytes; frames with all vector registers are below 16 KiB.
-const ALTSTACK_BYTES: usize = 0x1_0000;
 /// epoll data of the timer (`SPT_INTERNAL_TIMERFD`); network devices have their manifest index.
 const TIMER_EVENT: u64 = 0xffff_fffe;
 
@@ -45,6 +39,7 @@ struct Jump {
 /// A loaded guest: nothing is left that can fail.
 pub struct Ready {
     jump: Jump,
+    title_len: u64,
     /// Held for its mapping only.
     _memory: Memory,
     /// Open for the guest; ascending.
@@ -79,9 +74,11 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
         timer_fd: timer.as_raw_fd(),
     };
     memory.write(BOOT_INFO, &boot::encode(&info, &devices.attached, &plan.cmdline)?)?;
+    let title = title::text(&plan.cmdline);
+    memory.write(TITLE, &title)?;
     let program = filter::program(info.epoll_fd, info.timer_fd, &devices.attached);
     memory.write(FILTER, &filter::encode(&program, FILTER))?;
-    memory.write(TRAMPOLINE, arch::trampoline_code())?;
+    memory.write(TRAMPOLINE, trampoline::code())?;
     publish_code(TRAMPOLINE, TRAMPOLINE + PAGE);
     memory.protect(TRAMPOLINE, TRAMPOLINE + PAGE, libc::PROT_READ | libc::PROT_EXEC)?;
     let jump = Jump {
@@ -97,7 +94,7 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
         return Err(TenderError::Host("descriptors 0, 1 and 2 must be open and not be devices".to_owned()));
     }
     host::confine()?;
-    Ok(Ready { jump, _memory: memory, keep })
+    Ok(Ready { jump, title_len: title.len() as u64, _memory: memory, keep })
 }
 
 fn check_image(image: &Solo5Image, load: &Load, plan: &Tender) -> Result<(), TenderError> {
@@ -128,6 +125,7 @@ impl Ready {
         ready();
         host::close_all_but(&self.keep);
         host::forget_libc();
+        title::set(&self.jump, self.title_len);
         signals::unblock();
         // SAFETY: `prepare` has filled and protected the trampoline page and the filter; its contract is that this
         // is the only thread. `self` is never dropped, so the memory stays mapped.

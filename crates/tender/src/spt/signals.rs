@@ -6,7 +6,7 @@
 use std::mem::size_of;
 use std::ptr;
 
-use super::{ALTSTACK, ALTSTACK_BYTES, arch};
+use super::trampoline::{self, ALTSTACK, ALTSTACK_BYTES};
 use crate::sys::pointer;
 
 const SA_RESTORER: u64 = 0x0400_0000;
@@ -33,7 +33,7 @@ pub(super) fn install() {
     };
     // SAFETY: the range is guest memory, which stays mapped for ever.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
-    let handler = arch::handler();
+    let handler = trampoline::handler();
     let flags = SA_RESTORER | u64::from((libc::SA_ONSTACK).unsigned_abs());
     for signal in 1..=SIGNALS {
         let handler = if ends_guest(signal) { handler } else { libc::SIG_DFL as u64 };

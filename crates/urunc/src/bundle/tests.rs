@@ -273,6 +273,15 @@ fn broken_files_are_refused_in_one_line() {
 }
 
 #[test]
+fn a_file_cut_anywhere_is_refused_in_one_line() {
+    let good = serde_json::to_vec_pretty(&config()).unwrap();
+    for length in 0..good.len() {
+        let message = document::parse(&good[..length]).unwrap_err().to_string();
+        assert!(message.starts_with("config.json: ") && !message.contains('\n'), "{length}: {message}");
+    }
+}
+
+#[test]
 fn other_things_by_that_name() {
     let message = |dir: &Path| format!("{:#}", load(dir).unwrap_err());
     let dir = tempfile::tempdir().unwrap();

@@ -38,8 +38,9 @@ fn names() -> String {
     COMMANDS.iter().map(|c| c.name).collect::<Vec<_>>().join(" ")
 }
 
+/// Takes the id of a container that exists.
 fn takes_id(spec: &CommandSpec) -> bool {
-    spec.usage.contains("container-id")
+    spec.usage.contains("container-id") && !["create", "run", "restore"].contains(&spec.name)
 }
 
 fn bash() -> String {

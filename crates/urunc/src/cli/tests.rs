@@ -267,3 +267,25 @@ fn man_pages_are_roff() {
     let create = text("man create");
     assert!(create.contains(".B \\-\\-bundle DIR, \\-b DIR\nthe bundle"));
 }
+
+#[test]
+fn any_words_give_a_command_or_a_message() {
+    let words =
+        ["create", "kill", "exec", "x", "-", "--", "-d=", "--=", "--bundle=", "-b", "--root", "é", "\u{1}"];
+    for a in words {
+        for b in words {
+            for c in words {
+                match run(&format!("{a} {b} {c}")) {
+                    Ok(found) => assert!(found.command.id().is_none_or(id::valid)),
+                    Err(usage) => {
+                        assert!(
+                            !usage.message.is_empty() && !usage.message.contains(['\n', '\u{1}']),
+                            "{usage:?}"
+                        );
+                        assert!([1, 3].contains(&usage.code));
+                    }
+                }
+            }
+        }
+    }
+}

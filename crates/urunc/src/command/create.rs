@@ -112,6 +112,9 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
 fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
     let config = bundle::read(bundle)?;
     let loaded = settings::active()?;
+    if let Some(level) = loaded.log_level {
+        crate::log::configure(level);
+    }
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
@@ -131,7 +134,7 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     };
     let mut bundle = config.bundle()?;
     let mut image = Image::open(&bundle.rootfs)?;
-    bundle.request.id = id.to_owned();
+    id.clone_into(&mut bundle.request.id);
     bundle.request.settings = loaded.settings;
     facts::read_image(&mut image, keys, &mut bundle.request)?;
     facts::mark_host_namespaces(&mut bundle.request);

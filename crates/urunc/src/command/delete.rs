@@ -46,10 +46,10 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
     }
     let record = container.record();
-    let live = Container::process(&status);
-    let pid = live.as_ref().map(|_| status.pid);
+    let process = Container::process(&status);
+    let pid = process.as_ref().map(|_| status.pid);
     let netns = record.as_ref().ok().and_then(|record| undo::network_namespace(pid, &record.request));
-    if let Some(pidfd) = live {
+    if let Some(pidfd) = process {
         undo::kill(pidfd.as_fd())?;
     }
     match container.plan() {

@@ -37,9 +37,9 @@ pub fn init(global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Raises the level to that of the configuration file; the more verbose of it and `--debug` wins.
-pub fn at_least(level: LevelFilter) {
-    if level > log::max_level() {
+/// Sets the level of the configuration file; `--debug` is more verbose and stays.
+pub fn configure(level: LevelFilter) {
+    if log::max_level() < LevelFilter::Debug {
         log::set_max_level(level);
     }
 }

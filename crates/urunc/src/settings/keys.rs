@@ -3,7 +3,7 @@
 use super::{Loaded, table::Table, trust};
 use anyhow::Result;
 use log::LevelFilter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use urunc_plan::{
     PlanError,
     settings::{MonitorSettings, Settings},
@@ -12,8 +12,6 @@ use urunc_plan::{
 /// Names that may follow `monitors.`.
 const MONITORS: [&str; 7] =
     ["qemu", "firecracker", "hvt", "spt", "cloud-hypervisor", "hyperlight", "process"];
-/// Where Go urunc writes timestamps.
-const TIMESTAMPS: &str = "/var/log/urunc/timestamps.log";
 
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
@@ -21,7 +19,7 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
         settings.delegate = delegate;
     }
     let log_level = log(&mut file)?;
-    let timestamps = timestamps(&mut file)?;
+    timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
     for name in monitors.keys() {
         if MONITORS.contains(&name.as_str()) {
@@ -31,7 +29,7 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     }
     monitors.close(&mut file);
     extra_binaries(&mut file)?;
-    Ok(Loaded { settings, log_level, timestamps, warnings: file.finish() })
+    Ok(Loaded { settings, log_level, warnings: file.finish() })
 }
 
 fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
@@ -81,12 +79,14 @@ fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {
     Ok(level)
 }
 
-fn timestamps(file: &mut Table) -> Result<Option<PathBuf>, PlanError> {
+fn timestamps(file: &mut Table) -> Result<(), PlanError> {
     let mut table = file.table("timestamps")?;
-    let enabled = table.boolean("enabled")? == Some(true);
-    let destination = absolute(&mut table, "destination")?.unwrap_or_else(|| TIMESTAMPS.into());
+    absolute(&mut table, "destination")?;
+    if table.boolean("enabled")? == Some(true) {
+        table.unused("enabled", "timestamps are not built yet");
+    }
     table.close(file);
-    Ok(enabled.then(|| destination.into()))
+    Ok(())
 }
 
 fn monitor(mut table: Table, outer: &mut Table) -> Result<MonitorSettings, PlanError> {

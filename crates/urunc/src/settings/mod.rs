@@ -14,7 +14,7 @@ use std::{
     fs::OpenOptions,
     io::{ErrorKind, Read},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 use table::Table;
 use urunc_plan::settings::Settings;
@@ -29,10 +29,8 @@ const MAX: u64 = 1 << 20;
 pub struct Loaded {
     /// What plans depend on; frozen at create.
     pub settings: Settings,
-    /// `[log] level`.
+    /// `[log] level`, for [`crate::log::configure`].
     pub log_level: Option<LevelFilter>,
-    /// `[timestamps] destination` when `enabled`.
-    pub timestamps: Option<PathBuf>,
     /// One line each, for the log.
     pub warnings: Vec<String>,
 }

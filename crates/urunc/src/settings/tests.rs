@@ -2,6 +2,7 @@ use super::*;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
+    path::PathBuf,
 };
 
 fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
@@ -24,7 +25,7 @@ fn message(path: &Path) -> String {
 fn a_missing_file_is_the_defaults() {
     let found = load(Some(OsStr::new("/nonexistent/config.toml"))).unwrap();
     assert_eq!(found.settings, Settings::default());
-    assert_eq!((found.log_level, found.timestamps), (None, None));
+    assert_eq!(found.log_level, None);
     assert_eq!(
         found.warnings,
         ["URUNC_CONFIG_FILE: /nonexistent/config.toml does not exist, using the defaults"]
@@ -67,19 +68,18 @@ fn the_defaults_of_0_8_are_accepted_in_silence() {
     assert_eq!(found.settings.monitors["qemu"].default_memory_mb, Some(256));
     assert_eq!(found.settings.monitors["qemu"].default_vcpus, Some(1));
     assert!(found.settings.origin.ends_with("config.toml"));
-    assert_eq!((found.log_level, found.timestamps), (Some(LevelFilter::Info), None));
+    assert_eq!(found.log_level, Some(LevelFilter::Info));
 }
 
 #[test]
 fn every_key_of_ours_works() {
     let found = loaded(
-        "runtime.delegate = 'crun'\nlog.level = 'debug'\ntimestamps.enabled = true\n[monitors.spt]\n\
+        "runtime.delegate = 'crun'\nlog.level = 'debug'\n[monitors.spt]\n\
          uid_range = '100000:65536'\nallow_emulation = false\npath = '/usr/bin/env'\ndata_path = '/usr/share'",
     )
     .unwrap();
     assert_eq!(found.settings.delegate, "crun");
     assert_eq!(found.log_level, Some(LevelFilter::Debug));
-    assert_eq!(found.timestamps.unwrap(), Path::new("/var/log/urunc/timestamps.log"));
     let spt = &found.settings.monitors["spt"];
     assert_eq!((spt.uid_range, spt.allow_emulation), (Some((100_000, 65_536)), Some(false)));
     assert_eq!((spt.path.as_str(), spt.data_path.as_str()), ("/usr/bin/env", "/usr/share"));
@@ -88,6 +88,7 @@ fn every_key_of_ours_works() {
 #[test]
 fn what_has_no_effect_is_said() {
     let cases = [
+        ("timestamps.enabled = true", "timestamps.enabled: accepted, but"),
         ("log.syslog = true", "log.syslog: accepted, but"),
         ("monitors.qemu.vhost = true", "monitors.qemu.vhost: accepted, but"),
         ("monitors.qemu.socket_path = '/x'", "monitors.qemu.socket_path: accepted, but"),

@@ -1,0 +1,133 @@
+//! The process that becomes a guest, as container init would: `spt --become-guest JSON`.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+
+use serde::{Deserialize, Serialize};
+use urunc_plan::launch::{Device, Tender};
+use urunc_tender::{Fds, prepare};
+
+/// Argument that selects this role.
+pub const ROLE: &str = "--become-guest";
+
+/// What the child is to do.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Orders {
+    /// The plan; a block device's `file` is opened, a network device is a socket pair end.
+    pub plan: Tender,
+    /// The image.
+    pub kernel: String,
+    /// Socket files: own and peer's.
+    pub sockets: Option<(String, String)>,
+    /// As process 1 of a new pid namespace, user 65534, in this empty root, with SIGTERM blocked.
+    pub pid1_in: Option<String>,
+    /// Seals the mappings whose line in /proc/self/maps has this text; `[v` is what CONFIG_MSEAL_SYSTEM_MAPPINGS does.
+    pub seal: Option<String>,
+    /// Maps a page where the guest's memory is to be.
+    pub occupied: bool,
+    /// Sets READ_IMPLIES_EXEC first.
+    pub legacy_personality: bool,
+    /// Closes standard input first.
+    pub no_stdin: bool,
+}
+
+/// Never returns: the guest's end is the process's.
+pub fn run(orders: &str) -> ! {
+    let orders: Orders = serde_json::from_str(orders).unwrap();
+    let fds = open(&orders);
+    // A descriptor that was forgotten.
+    let _: i32 = File::open("/").unwrap().into_raw_fd();
+    if orders.no_stdin {
+        // SAFETY: nobody reads from it.
+        unsafe { libc::close(0) };
+    }
+    if let Some(what) = &orders.seal {
+        seal(what);
+    }
+    if orders.occupied {
+        let (address, flags) =
+            (std::ptr::without_provenance_mut(0x80_0000), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: nothing is mapped there.
+        let page =
+            unsafe { libc::mmap(address, 4096, libc::PROT_NONE, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
+        assert_eq!(page, address);
+    }
+    if orders.legacy_personality {
+        // SAFETY: no memory is involved.
+        assert!(unsafe { libc::personality(0x0040_0000) } >= 0);
+    }
+    if let Some(root) = &orders.pid1_in {
+        become_first_process(root);
+    }
+    match prepare(&orders.plan, fds) {
+        Ok(ready) => ready.enter(|| drop(std::io::stderr().write_all(b"ready\n"))),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(1)
+        }
+    }
+}
+
+fn open(orders: &Orders) -> Fds {
+    let mut fds =
+        Fds { kernel: File::open(&orders.kernel).unwrap().into(), net: Vec::new(), block: Vec::new() };
+    for attach in &orders.plan.attach {
+        match &attach.device {
+            Device::Net { .. } => fds.net.push(socket(orders.sockets.as_ref().unwrap())),
+            Device::Block { file, writable, .. } => {
+                fds.block.push(OpenOptions::new().read(true).write(*writable).open(file).unwrap().into());
+            }
+        }
+    }
+    fds
+}
+
+fn socket((own, peer): &(String, String)) -> OwnedFd {
+    let socket = UnixDatagram::bind(own).unwrap();
+    socket.connect(peer).unwrap();
+    socket.into()
+}
+
+/// The caller stays outside, tells the pid, and ends as its child does.
+fn become_first_process(root: &str) {
+    let root = std::ffi::CString::new(root).unwrap();
+    // SAFETY: the process has one thread; every pointer is to a live object.
+    unsafe {
+        assert_eq!(libc::unshare(libc::CLONE_NEWPID), 0);
+        let pid = libc::fork();
+        if pid > 0 {
+            eprintln!("pid {pid}");
+            let mut status = 0;
+            assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
+            let code = if libc::WIFSIGNALED(status) {
+                128 + libc::WTERMSIG(status)
+            } else {
+                libc::WEXITSTATUS(status)
+            };
+            libc::_exit(code);
+        }
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        let blocked = libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        let root = libc::chroot(root.as_ptr()) + libc::chdir(c"/".as_ptr());
+        let user = libc::setgroups(0, std::ptr::null()) + libc::setgid(65534) + libc::setuid(65534);
+        assert_eq!((pid, blocked, root, user), (0, 0, 0, 0));
+    }
+}
+
+fn seal(what: &str) {
+    const MSEAL: libc::c_long = 462;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for line in maps.lines().filter(|line| line.contains(what) && !line.contains("[vsyscall]")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [start, end] = [start, end].map(|text| usize::from_str_radix(text, 16).unwrap());
+        // SAFETY: sealing changes no content.
+        if unsafe { libc::syscall(MSEAL, start, end - start, 0) } != 0 {
+            eprintln!("no mseal");
+            return;
+        }
+    }
+    eprintln!("sealed");
+}

@@ -1,0 +1,44 @@
+//! The built-in monitor with real guests: output, exit codes, signals, devices, what is left of the runtime.
+//!
+//! This program is also the process that becomes the guest (`child.rs`). Needs root, for pid namespaces.
+#![allow(unsafe_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::cast_possible_truncation)]
+
+mod boundary;
+mod child;
+mod devices;
+mod ends;
+mod guest;
+#[path = "../../../plan/tests/solo5/image.rs"]
+mod image;
+mod refusals;
+mod run;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(child::ROLE) {
+        child::run(&args.next().unwrap());
+    }
+    let trials = [ends::TESTS, boundary::TESTS, devices::TESTS, refusals::TESTS].concat();
+    let trials = trials.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+/// A named test.
+type Test = (&'static str, fn());
+
+/// The functions of a module as tests.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub const TESTS: &[crate::Test] = &[$((stringify!($name), $name)),*];
+    };
+}
+use tests;
