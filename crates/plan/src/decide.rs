@@ -34,6 +34,10 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(unused(req, pair));
     let memory = split(req, pair, acceleration, &settings)?;
     let identity = jail::identity(req, host, pair.monitor.name())?;
+    if memory.guest_mib == pair.monitor.offers().most_ram_mib {
+        let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
+        notices.push(Notice { warn: false, text });
+    }
     let tap = net.map(|net| connect(req, net, pair)).transpose()?.flatten();
     let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
     let machine = machine(req, host, pair, &args)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::launch::{Exec, LaunchPlan};
+use crate::launch::{Exec, Filter, LaunchPlan};
 use crate::{HostFacts, Request};
 
 /// JSON pointer to input, for every leaf or one of its ancestors.
@@ -22,6 +22,11 @@ pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<S
     set("/monitor", format!("{keys}: hypervisor"));
     set("/root/image_files", format!("{keys}: binary, initrd, block"));
     set("/root/binds", format!("host: {}", host.monitor.as_ref().map_or("", |monitor| &monitor.path)));
+    for (index, filter) in plan.seccomp.iter().enumerate() {
+        let from =
+            if matches!(filter, Filter::Profile(_)) { "config.json: linux.seccomp" } else { "monitor" };
+        set(&format!("/seccomp/{index}"), from.to_owned());
+    }
     if plan.memory.limit_bytes.is_none() {
         set("/memory/guest_mib", settings("default_memory_mb"));
     }

@@ -305,6 +305,22 @@ proptest! {
     }
 }
 
+/// The figure in a refusal is a limit that works, and the least one.
+#[test]
+fn a_refused_limit_names_the_least_that_works() {
+    for monitor in monitor::ALL {
+        for least in [MIB, 2 * MIB, 65 * MIB + 1, 1 << 34] {
+            let overhead = monitor.overhead(urunc_plan::machine::Acceleration::Emulation);
+            let bounds = Bounds { least, most_mib: u64::MAX, default_mib: 256, overhead };
+            let PlanError::Memory { why } = memory::split(Some(4096), &bounds).unwrap_err() else { panic!() };
+            let figure = why.split("at least ").nth(1).unwrap().split(' ').next().unwrap();
+            let figure: u64 = figure.parse().unwrap();
+            assert_eq!(memory::split(Some(figure), &bounds).unwrap().guest_mib, least.div_ceil(MIB));
+            memory::split(Some(figure - 1), &bounds).unwrap_err();
+        }
+    }
+}
+
 #[test]
 fn ram_is_what_the_limit_can_give() {
     let guest = |monitor: &str, mib: u64| {

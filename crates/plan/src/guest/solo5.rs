@@ -20,7 +20,8 @@ impl Guest for Solo5 {
             nics: &[DeviceModel::Solo5],
             disks: &[DeviceModel::Solo5],
             initrd: false,
-            least_ram: 0,
+            // The stack starts at the end of memory.
+            least_ram: 64 << 10,
         }
     }
 
