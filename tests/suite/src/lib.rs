@@ -14,3 +14,4 @@ pub mod lifecycle;
 pub mod reality;
 pub mod sandbox;
 pub mod storm;
+pub mod usage;

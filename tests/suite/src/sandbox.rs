@@ -137,11 +137,14 @@ impl Sandbox {
         command::run(&mut command, &output)
     }
 
+    /// Where the last command's output is: `.out`, `.err`, `.log`. Of a `create`, it is the container's as well.
+    pub fn last_output(&self) -> PathBuf {
+        self.dir.join(format!("command-{}", self.commands.get().saturating_sub(1)))
+    }
+
     /// Lines of the last command's `--log`.
     pub fn log(&self) -> Vec<String> {
-        let last = self.dir.join(format!("command-{}", self.commands.get().saturating_sub(1)));
-        let text = std::fs::read_to_string(last.with_extension("log")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        text(&self.last_output().with_extension("log")).lines().map(str::to_owned).collect()
     }
 
     /// Reaps every dead orphan that came to this process. Only while no other thread waits for children.
