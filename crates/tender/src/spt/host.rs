@@ -37,6 +37,12 @@ pub(super) fn check() -> Result<(), TenderError> {
     if known != 0 {
         return host("the kernel has no seccomp filters with KILL_PROCESS (4.14)");
     }
+    let alone = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
+    // SAFETY: changes nothing in a process that is alone with its memory, and gives EINVAL in any other.
+    let shared = unsafe { libc::unshare(alone) } != 0;
+    if shared && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        return host("another thread or process uses this memory, which is about to be unmapped");
+    }
     // SAFETY: no descriptor has this number.
     if unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) } != 0 {
         return host("the kernel has no close_range (5.9)");

@@ -1,5 +1,6 @@
 //! What a running guest can reach: its own memory and its own descriptors, nothing of the runtime.
 
+use crate::child::Twist;
 use crate::guest::{DATA, Step, WAIT, exit, image, print};
 use crate::run::{Guest, Running};
 
@@ -64,7 +65,7 @@ fn only_its_own_descriptors_are_open() {
 
 fn sealed_kernel_pages_stay_and_nothing_else() {
     let mut guest = idle(64);
-    guest.orders.seal = Some("[v".to_owned());
+    guest.orders.twist = Some(Twist::Seal("[v".to_owned()));
     let guest = guest.start();
     // Kernels before 6.10 cannot seal; then the pages must be gone as ever.
     let sealed = guest.said.iter().any(|line| line == "sealed");
@@ -123,7 +124,7 @@ fn a_runtime_that_cannot_be_unmapped_never_runs_a_guest() {
         ("[heap]", "ready"),
     ] {
         let mut guest = Guest::new(&image(&[print(5)], b"idle\n"));
-        guest.orders.seal = Some(what.to_owned());
+        guest.orders.twist = Some(Twist::Seal(what.to_owned()));
         let end = guest.run();
         if end.err.starts_with("sealed\n") {
             assert_eq!(

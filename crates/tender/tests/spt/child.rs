@@ -23,14 +23,24 @@ pub struct Orders {
     pub sockets: Option<(String, String)>,
     /// As process 1 of a new pid namespace, user 65534, in this empty root, with SIGTERM blocked.
     pub pid1_in: Option<String>,
-    /// Seals the mappings whose line in /proc/self/maps has this text; `[v` is what CONFIG_MSEAL_SYSTEM_MAPPINGS does.
-    pub seal: Option<String>,
+    /// What is wrong with this process.
+    pub twist: Option<Twist>,
+}
+
+/// Something odd, done before `prepare`.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Twist {
+    /// Seals the mappings whose line in /proc/self/maps has this text; `[v` is what
+    /// CONFIG_MSEAL_SYSTEM_MAPPINGS does.
+    Seal(String),
     /// Maps a page where the guest's memory is to be.
-    pub occupied: bool,
-    /// Sets READ_IMPLIES_EXEC first.
-    pub legacy_personality: bool,
-    /// Closes standard input first.
-    pub no_stdin: bool,
+    Occupy,
+    /// Sets READ_IMPLIES_EXEC.
+    LegacyPersonality,
+    /// Starts a thread.
+    Thread,
+    /// Closes standard input.
+    NoStdin,
 }
 
 /// Never returns: the guest's end is the process's.
@@ -39,25 +49,7 @@ pub fn run(orders: &str) -> ! {
     let fds = open(&orders);
     // A descriptor that was forgotten.
     let _: i32 = File::open("/").unwrap().into_raw_fd();
-    if orders.no_stdin {
-        // SAFETY: nobody reads from it.
-        unsafe { libc::close(0) };
-    }
-    if let Some(what) = &orders.seal {
-        seal(what);
-    }
-    if orders.occupied {
-        let (address, flags) =
-            (std::ptr::without_provenance_mut(0x80_0000), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: nothing is mapped there.
-        let page =
-            unsafe { libc::mmap(address, 4096, libc::PROT_NONE, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
-        assert_eq!(page, address);
-    }
-    if orders.legacy_personality {
-        // SAFETY: no memory is involved.
-        assert!(unsafe { libc::personality(0x0040_0000) } >= 0);
-    }
+    orders.twist.as_ref().inspect(|twist| apply(twist));
     if let Some(root) = &orders.pid1_in {
         become_first_process(root);
     }
@@ -67,6 +59,21 @@ pub fn run(orders: &str) -> ! {
             eprintln!("{error}");
             std::process::exit(1)
         }
+    }
+}
+
+fn apply(twist: &Twist) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let inside = std::ptr::without_provenance_mut(0x80_0000);
+    match twist {
+        Twist::Seal(what) => seal(what),
+        // SAFETY: nothing is mapped there.
+        Twist::Occupy => assert_eq!(unsafe { libc::mmap(inside, 4096, 0, flags, -1, 0) }, inside),
+        // SAFETY: no memory is involved.
+        Twist::LegacyPersonality => assert!(unsafe { libc::personality(0x0040_0000) } >= 0),
+        Twist::Thread => drop(std::thread::spawn(std::thread::park)),
+        // SAFETY: nobody reads from it.
+        Twist::NoStdin => assert_eq!(unsafe { libc::close(0) }, 0),
     }
 }
 

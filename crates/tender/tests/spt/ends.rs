@@ -8,6 +8,7 @@ crate::tests! {
     faults_are_deaths_by_signal, forbidden_calls_are_deaths_by_sigsys, every_terminating_signal_ends_a_guest,
     a_busy_guest_can_be_stopped, harmless_signals_do_nothing, first_process_in_an_empty_root,
     faults_kill_the_first_process_too, a_guest_cannot_hold_off_the_stop_signal,
+    a_guest_cannot_spoil_the_signal_stack,
 }
 
 fn prints_and_exits_with_its_status() {
@@ -148,4 +149,13 @@ fn faults_kill_the_first_process_too() {
 fn a_guest_cannot_hold_off_the_stop_signal() {
     let wait = Step::Try(libc::SYS_epoll_pwait, [guest::EPOLL, DATA + 0x1000, 4, u64::MAX, DATA, 8]);
     assert_eq!(Guest::new(&image(&[wait], &[0xff; 8])).run().code, 159);
+}
+
+/// The signal stack is in guest memory, at 0x30000: with the guest's own stack in its last bytes there would be no
+/// room for a frame.
+fn a_guest_cannot_spoil_the_signal_stack() {
+    for stack in [0x3_0000, 0x3_0100, 0x3_ffff, 0, u64::MAX] {
+        let steps = [Step::Write(0x3_0000), print(5), Step::Stack(stack), Step::Spin];
+        assert_eq!(Guest::new(&image(&steps, b"busy\n")).start().stop(libc::SIGTERM), 143, "{stack:#x}");
+    }
 }

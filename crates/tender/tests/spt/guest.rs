@@ -33,6 +33,8 @@ pub enum Step {
     Write(u64),
     /// Calls the address.
     Jump(u64),
+    /// Sets the stack pointer.
+    Stack(u64),
     /// Loops for ever.
     Spin,
     /// At the entry the stack pointer had this value and every register but rdi, rbx and rsp was 0.
@@ -49,6 +51,7 @@ pub fn image(steps: &[Step], data: &[u8]) -> Image {
             Step::Read(address) => (1, 0, [address, 0, 0, 0, 0, 0], 0, 0),
             Step::Write(address) => (2, 0, [address, 0, 0, 0, 0, 0], 0, 0),
             Step::Jump(address) => (3, 0, [address, 0, 0, 0, 0, 0], 0, 0),
+            Step::Stack(address) => (6, 0, [address, 0, 0, 0, 0, 0], 0, 0),
             Step::Spin => (4, 0, [0; 6], 0, 0),
             Step::Entry(stack) => (5, 0, [stack, 0, 0, 0, 0, 0], 0, 0),
         };
@@ -131,6 +134,8 @@ global_asm!(
     "je 34f",
     "cmp eax, 5",
     "je 35f",
+    "cmp eax, 6",
+    "je 36f",
     "urunc_argument rdi, edi, 16",
     "urunc_argument rsi, esi, 24",
     "urunc_argument rdx, edx, 32",
@@ -155,6 +160,8 @@ global_asm!(
     "33: call [rbp + 16]",
     "jmp 21b",
     "34: jmp 34b",
+    "36: mov rsp, [rbp + 16]",
+    "jmp 21b",
     "35: test r13, r13",
     "jnz 22f",
     "cmp rsp, [rbp + 16]",

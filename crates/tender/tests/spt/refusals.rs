@@ -2,6 +2,7 @@
 
 use urunc_plan::launch::{Attach, Device};
 
+use crate::child::Twist;
 use crate::guest::{exit, image};
 use crate::image::Image;
 use crate::run::Guest;
@@ -119,10 +120,12 @@ fn sector(device: &mut Device, size: u16) {
 }
 
 fn hosts_that_are_not_safe() {
-    let error = with(|guest| guest.orders.occupied = true);
+    let error = with(|guest| guest.orders.twist = Some(Twist::Occupy));
     assert_eq!(error, "memory of 16 MiB: the addresses are in use: this program is not position-independent");
-    let error = with(|guest| guest.orders.legacy_personality = true);
+    let error = with(|guest| guest.orders.twist = Some(Twist::LegacyPersonality));
     assert_eq!(error, "host: the personality READ_IMPLIES_EXEC makes every page executable");
-    let error = with(|guest| guest.orders.no_stdin = true);
+    let error = with(|guest| guest.orders.twist = Some(Twist::Thread));
+    assert_eq!(error, "host: another thread or process uses this memory, which is about to be unmapped");
+    let error = with(|guest| guest.orders.twist = Some(Twist::NoStdin));
     assert_eq!(error, "host: descriptors 0, 1 and 2 must be open and not be devices");
 }

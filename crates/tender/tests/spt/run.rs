@@ -38,16 +38,7 @@ impl Guest {
         std::fs::write(&kernel, image).unwrap();
         let plan = Tender { target: Target::Spt, cmdline: String::new(), memory_mib: 16, attach: Vec::new() };
         let kernel = kernel.to_str().unwrap().to_owned();
-        let orders = Orders {
-            plan,
-            kernel,
-            sockets: None,
-            pid1_in: None,
-            seal: None,
-            occupied: false,
-            legacy_personality: false,
-            no_stdin: false,
-        };
+        let orders = Orders { plan, kernel, sockets: None, pid1_in: None, twist: None };
         Self { orders, dir }
     }
 
