@@ -42,9 +42,14 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
         .map_err(|e| error("socketpair", e))
 }
 
-/// Address of `name` in the directory, by descriptor: the directory's own path may be longer than an address holds.
+/// Address of `name` in the directory, by descriptor: the directory's own path may be longer than an address holds. The
+/// working directory needs no /proc.
 fn address(dir: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix> {
-    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())).map_err(|e| error("address", e))
+    let path = match dir.as_raw_fd() {
+        libc::AT_FDCWD => name.to_owned(),
+        fd => format!("/proc/self/fd/{fd}/{name}"),
+    };
+    SocketAddrUnix::new(path).map_err(|e| error("address", e))
 }
 
 fn socket() -> Result<OwnedFd> {

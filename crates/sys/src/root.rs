@@ -151,7 +151,11 @@ pub fn make_file(root: BorrowedFd<'_>, path: &str, mode: u32, content: &str) -> 
     std::fs::File::from(fd).write_all(content.as_bytes()).map_err(error)
 }
 
-fn make_parents(root: BorrowedFd<'_>, path: &str) -> Result<()> {
+/// Makes the missing parents of a path below `root`, mode 0755.
+///
+/// # Errors
+/// mkdir(2)'s errno.
+pub fn make_parents(root: BorrowedFd<'_>, path: &str) -> Result<()> {
     path.rsplit_once('/').map_or(Ok(()), |(parent, _)| make_dirs(root, parent, 0o755))
 }
 

@@ -2,17 +2,16 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anyhow::{Context, bail};
-use urunc_plan::bpf::Insn;
-use urunc_plan::launch::{Exec, FdSource, Namespaces, Program, Stderr, Tender};
-use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
-use urunc_sys::{fdpass, identity, process, root};
+use anyhow::bail;
+use urunc_plan::launch::{Exec, FdSource, Namespaces, Stderr};
+use urunc_plan::{LaunchPlan, MONITOR_LOG};
+use urunc_sys::{cgroup, fdpass, identity, process, root};
 
 use crate::bundle::Hooks;
 use crate::handshake::{self, Message};
 use crate::hooks;
 use crate::jail::{self, Materials};
-use crate::namespaces;
+use crate::{launch, namespaces};
 
 /// What init takes over from `create` through the clone.
 #[derive(Debug)]
@@ -27,6 +26,10 @@ pub struct Init {
     pub joins: Vec<namespaces::Join>,
     /// `--no-pivot`.
     pub no_pivot: bool,
+    /// The cgroups that init itself enters.
+    pub groups: Vec<OwnedFd>,
+    /// Listening sockets of the private root, by path; made before the uid switch.
+    pub sockets: Vec<(String, OwnedFd)>,
     /// Socket to `create`.
     pub create: OwnedFd,
     /// Listener for `start`.
@@ -34,12 +37,13 @@ pub struct Init {
 }
 
 /// A failed step.
-struct Failure {
+pub(crate) struct Failure {
     step: &'static str,
     error: anyhow::Error,
 }
 
-trait Step<T> {
+pub(crate) trait Step<T> {
+    /// Names the step in which an error happened.
     fn step(self, step: &'static str) -> Result<T, Failure>;
 }
 
@@ -54,11 +58,9 @@ pub fn run(mut init: Init) -> ! {
     if let Err(failure) = prepare(&mut init) {
         fail(init.create.as_fd(), &failure);
     }
-    let (socket, plan, fds, state) = park(&mut init);
-    match launch(&mut init, &socket, &plan, fds, &state) {
-        Ok(never) => match never {},
-        Err(failure) => fail(socket.as_fd(), &failure),
-    }
+    let order = park(&mut init);
+    let Err(failure) = launch::become_monitor(init, &order);
+    fail(order.socket.as_fd(), &failure)
 }
 
 fn fail(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
@@ -73,6 +75,7 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     rustix::process::setsid().step("session")?;
     let create = init.create.as_fd();
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
+    cgroup::enter(&init.groups).step("cgroup")?;
     enter_namespaces(&init.plan.namespaces, &init.joins, &init.plan.root.propagation).step("namespaces")?;
     handshake::send(create, &Message::Namespaces, &[]).step("namespaces")?;
     let Message::Jail { state } =
@@ -83,7 +86,7 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     hooks::run("createContainer", &init.hooks.create_container, &state).step("hooks")?;
     jail::set_limits(&init.plan).step("limits")?;
     jail::enter(&init.plan, &mut init.materials, init.no_pivot).step("private root")?;
-    prepare_files(&init.plan).step("private root")?;
+    init.sockets = prepare_files(&init.plan).step("private root")?;
     process::reset_signals();
     // From here on a stop signal must end even pid 1: it is read from a descriptor while parked.
     identity::become_user(&init.plan.identity).step("identity")
@@ -104,12 +107,25 @@ fn enter_namespaces(plan: &Namespaces, joins: &[namespaces::Join], propagation: 
     namespaces::set_names(plan)
 }
 
-/// The monitor's log, made before the uid switch on the private tmpfs and owned by the user.
-fn prepare_files(plan: &LaunchPlan) -> anyhow::Result<()> {
-    let Exec::Program(Program { stderr: Stderr::Log, .. }) = &plan.exec else { return Ok(()) };
-    let root = root_dir()?;
-    root::make_file(root.as_fd(), MONITOR_LOG, 0o600, "")?;
-    Ok(root::give(root.as_fd(), MONITOR_LOG, plan.identity.uid, plan.identity.gid)?)
+/// What the monitor finds beside the plan's files, made before the uid switch and owned by the user: its log, and the
+/// sockets it will listen on.
+fn prepare_files(plan: &LaunchPlan) -> anyhow::Result<Vec<(String, OwnedFd)>> {
+    let Exec::Program(program) = &plan.exec else { return Ok(Vec::new()) };
+    let (root, who) = (root_dir()?, &plan.identity);
+    if program.stderr == Stderr::Log {
+        root::make_file(root.as_fd(), MONITOR_LOG, 0o600, "")?;
+        root::give(root.as_fd(), MONITOR_LOG, who.uid, who.gid)?;
+    }
+    let mut sockets = Vec::new();
+    for source in &program.fds {
+        if let FdSource::Listener(path) = source {
+            root::make_parents(root.as_fd(), path)?;
+            let name = path.trim_start_matches('/');
+            sockets.push((path.clone(), fdpass::listen(rustix::fs::CWD, name)?));
+            root::give(root.as_fd(), path, who.uid, who.gid)?;
+        }
+    }
+    Ok(sockets)
 }
 
 fn root_dir() -> anyhow::Result<OwnedFd> {
@@ -117,14 +133,25 @@ fn root_dir() -> anyhow::Result<OwnedFd> {
     Ok(rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-type Order = (OwnedFd, LaunchPlan, Vec<OwnedFd>, String);
+/// What `start` sent.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// Where READY or FAILED goes.
+    pub(crate) socket: OwnedFd,
+    /// The final plan.
+    pub(crate) plan: LaunchPlan,
+    /// The tap, if there is one.
+    pub(crate) tap: Option<OwnedFd>,
+    /// OCI state for startContainer hooks.
+    pub(crate) state: String,
+}
 
 /// Says CREATED and waits for one complete START. A connection that ends early changes nothing.
 fn park(init: &mut Init) -> Order {
     let signals = process::signals_as_fd();
     let _ = handshake::send(init.create.as_fd(), &Message::Created, &[]);
     let mut keep = vec![init.listener.as_fd()];
-    keep.extend(init.materials.files.iter().map(|(_, fd)| fd.as_fd()));
+    keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
     keep.extend(signals.iter().map(AsFd::as_fd));
     process::close_all_but(&keep);
     loop {
@@ -154,119 +181,9 @@ fn ends_a_process(number: i32) -> bool {
 fn take_order(listener: BorrowedFd<'_>) -> Option<Order> {
     let socket = fdpass::accept(listener).ok()?;
     match handshake::receive(socket.as_fd()) {
-        Ok(Some((Message::Start { plan, state }, fds))) => Some((socket, *plan, fds, state)),
+        Ok(Some((Message::Start { plan, state }, fds))) => {
+            Some(Order { socket, plan: *plan, tap: fds.into_iter().next(), state })
+        }
         _ => None,
     }
-}
-
-enum Never {}
-
-/// Step 9: becomes the monitor.
-fn launch(
-    init: &mut Init,
-    socket: &OwnedFd,
-    plan: &LaunchPlan,
-    mut fds: Vec<OwnedFd>,
-    state: &str,
-) -> Result<Never, Failure> {
-    hooks::run("startContainer", &init.hooks.start_container, state).step("hooks")?;
-    let tap = if plan.net.is_some() && !fds.is_empty() { Some(fds.remove(0)) } else { None };
-    process::reset_signals();
-    match &plan.exec {
-        Exec::Program(program) => exec(plan, program, socket, tap),
-        Exec::Tender(tender) => become_tender(init, tender, socket, tap),
-    }
-}
-
-fn exec(
-    plan: &LaunchPlan,
-    program: &Program,
-    socket: &OwnedFd,
-    tap: Option<OwnedFd>,
-) -> Result<Never, Failure> {
-    let mut tap = tap;
-    let mut inherited = Vec::new();
-    for source in &program.fds {
-        inherited.push(match source {
-            FdSource::Tap => tap.take().context("the tap did not arrive").step("descriptors")?,
-            FdSource::Listener(path) => listener(path).step("descriptors")?,
-        });
-    }
-    rustix::process::chdir(program.cwd.as_str()).step("working directory")?;
-    let programs = filters(plan).step("seccomp")?;
-    let socket = above(socket, inherited.len()).step("descriptors")?;
-    let borrowed: Vec<BorrowedFd<'_>> = inherited.iter().map(AsFd::as_fd).collect();
-    redirect_stderr(program).step("standard error")?;
-    process::place_fds(&borrowed).step("descriptors")?;
-    handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
-    for (program, flags) in &programs {
-        urunc_sys::seccomp::install(program, *flags).step("seccomp")?;
-    }
-    Err(process::exec(&program.path, &program.args, &program.env)).step("exec")
-}
-
-/// The handshake socket must survive the placing of descriptors at 3, 4, …
-fn above(socket: &OwnedFd, count: usize) -> anyhow::Result<OwnedFd> {
-    let mut copies = vec![root::duplicate(socket.as_fd())?];
-    for _ in 0..count {
-        copies.push(root::duplicate(socket.as_fd())?);
-    }
-    copies.pop().context("descriptor table")
-}
-
-/// Compiled before the first one is installed: a filter may forbid what compiling needs.
-fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<(Vec<Insn>, u32)>> {
-    let compile =
-        |filter| anyhow::Ok((seccomp::compile(filter, std::env::consts::ARCH)?, seccomp::flags(filter)?));
-    plan.seccomp.iter().map(compile).collect()
-}
-
-/// A listening socket in the private root, as the container's user.
-fn listener(path: &str) -> anyhow::Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    rustix::fs::fchmod(&fd, rustix::fs::Mode::from_raw_mode(0o600))?;
-    rustix::net::bind(&fd, &SocketAddrUnix::new(path)?).with_context(|| path.to_owned())?;
-    rustix::net::listen(&fd, 4)?;
-    Ok(fd)
-}
-
-fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
-    use rustix::fs::{Mode, OFlags};
-    if program.stderr == Stderr::Log {
-        let log =
-            rustix::fs::open(MONITOR_LOG, OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC, Mode::empty())?;
-        process::redirect(log.as_fd(), 2)?;
-    }
-    Ok(())
-}
-
-/// Prepares the built-in monitor as the final user; its last fallible act sends READY.
-fn become_tender(
-    init: &mut Init,
-    tender: &Tender,
-    socket: &OwnedFd,
-    tap: Option<OwnedFd>,
-) -> Result<Never, Failure> {
-    let mut files = std::mem::take(&mut init.materials.files);
-    let kernel =
-        files.iter().position(|(target, _)| target == "kernel").context("no kernel").step("tender")?;
-    let kernel = files.swap_remove(kernel).1;
-    let mut block = Vec::new();
-    for attach in &tender.attach {
-        if let urunc_plan::launch::Device::Block { file, .. } = &attach.device {
-            let at = files
-                .iter()
-                .position(|(target, _)| target == file)
-                .context("no block file")
-                .step("tender")?;
-            block.push(files.swap_remove(at).1);
-        }
-    }
-    let net: Vec<OwnedFd> = tap.into_iter().collect();
-    let ready = urunc_tender::prepare(tender, urunc_tender::Fds { kernel, net, block }).step("tender")?;
-    process::set_name("solo5-spt");
-    ready.enter(|| {
-        let _ = handshake::send(socket.as_fd(), &Message::Ready, &[]);
-    })
 }

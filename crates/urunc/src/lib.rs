@@ -22,5 +22,6 @@ pub mod time;
 pub mod undo;
 
 mod dispatch;
+mod launch;
 
 pub use dispatch::main;

@@ -209,6 +209,7 @@ fn build(
     };
     let joins = namespaces::open(&plan.namespaces)?;
     let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
+    let groups = cgroup::doors(&plan.cgroup).context("linux.cgroupsPath")?;
     let (ours, theirs) = fdpass::pair()?;
     namespaces::before_clone(&plan.namespaces, &joins)?;
     let flags = namespaces::clone_flags(&plan.namespaces);
@@ -221,15 +222,17 @@ fn build(
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
+                groups,
+                sockets: Vec::new(),
                 create: theirs,
                 listener,
             })
         }
         Fork::Parent(child) => child,
     };
-    drop((theirs, listener, materials, joins));
+    drop((theirs, listener, materials, joins, groups));
     let finished = namespaces::after_clone(&plan.namespaces)
-        .and_then(|()| accompany(container, args, record, plan, (&child, ours)));
+        .and_then(|()| accompany(container, args, record, (&child, ours)));
     if finished.is_err() {
         process::kill(child.pidfd.as_fd());
         let _ = process::reap(child.pidfd.as_fd());
@@ -242,7 +245,6 @@ fn accompany(
     container: &Container,
     args: &Launch,
     record: &Record,
-    plan: &LaunchPlan,
     (child, socket): (&Child, OwnedFd),
 ) -> anyhow::Result<()> {
     let stat = process::stat(child.pid).context("init ended at once")?;
@@ -253,7 +255,6 @@ fn accompany(
         boot_id: process::boot_id(),
     };
     container.save_status(&status)?;
-    cgroup::adopt(&plan.cgroup, child.pid).context("enter the cgroup")?;
     handshake::send(socket.as_fd(), &Message::Begin, &[])?;
     expect(&socket, |m| matches!(m, Message::Namespaces))?;
     let state = state::oci_state(&container.id, record, Life::Creating, child.pid);

@@ -1,0 +1,122 @@
+//! Step 9: init becomes the monitor, by exec or by turning itself into it.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, anyhow};
+use urunc_plan::bpf::Insn;
+use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
+use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
+use urunc_sys::{process, root};
+
+use crate::handshake::{self, Message};
+use crate::hooks;
+use crate::init::{Failure, Init, Order, Step};
+
+/// Runs startContainer hooks in the private root and becomes the monitor. Returns only on failure.
+pub(crate) fn become_monitor(mut init: Init, order: &Order) -> Result<Infallible, Failure> {
+    hooks::run("startContainer", &init.hooks.start_container, &order.state).step("hooks")?;
+    process::reset_signals();
+    match &order.plan.exec {
+        Exec::Program(program) => exec(&mut init, order, program),
+        Exec::Tender(tender) => become_tender(&mut init, order, tender),
+    }
+}
+
+fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {
+    Ok(root::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
+}
+
+fn exec(init: &mut Init, order: &Order, program: &Program) -> Result<Infallible, Failure> {
+    let inherited = inherited(init, order, program).step("descriptors")?;
+    rustix::process::chdir(program.cwd.as_str()).step("working directory")?;
+    let path = find(program).step("exec")?;
+    let filters = filters(&order.plan).step("seccomp")?;
+    let socket = above(&order.socket, inherited.len()).step("descriptors")?;
+    let borrowed: Vec<BorrowedFd<'_>> = inherited.iter().map(AsFd::as_fd).collect();
+    redirect_stderr(program).step("standard error")?;
+    process::place_fds(&borrowed).step("descriptors")?;
+    // The last word before the filters, which may forbid to say more; a failed exec still says FAILED if it can.
+    handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
+    for (filter, flags) in &filters {
+        urunc_sys::seccomp::install(filter, *flags).step("seccomp")?;
+    }
+    Err(process::exec(&path, &program.args, &program.env)).step("exec")
+}
+
+fn inherited(init: &mut Init, order: &Order, program: &Program) -> anyhow::Result<Vec<OwnedFd>> {
+    let mut fds = Vec::new();
+    for source in &program.fds {
+        fds.push(match source {
+            FdSource::Tap => copy_of(order.tap.as_ref())?,
+            FdSource::Listener(path) => {
+                let at = init.sockets.iter().position(|(made, _)| made == path);
+                init.sockets.swap_remove(at.context("no socket was made for the monitor")?).1
+            }
+        });
+    }
+    Ok(fds)
+}
+
+/// The program's path; a bare name (of the `process` monitor's bundle) is looked for in its PATH.
+fn find(program: &Program) -> anyhow::Result<String> {
+    if program.path.contains('/') {
+        return Ok(program.path.clone());
+    }
+    let path = program.env.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("/bin:/usr/bin");
+    let candidates = path.split(':').map(|dir| format!("{dir}/{}", program.path));
+    let mut found = candidates.filter(|path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok());
+    found.next().ok_or_else(|| anyhow!("{}: executable file not found in $PATH", program.path))
+}
+
+/// The handshake socket must survive the placing of descriptors at 3, 4, …
+fn above(socket: &OwnedFd, count: usize) -> anyhow::Result<OwnedFd> {
+    let mut copies = vec![root::duplicate(socket.as_fd())?];
+    for _ in 0..count {
+        copies.push(root::duplicate(socket.as_fd())?);
+    }
+    copies.pop().context("descriptor table")
+}
+
+/// Compiled before the first one is installed: a filter may forbid what compiling needs.
+fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<(Vec<Insn>, u32)>> {
+    let compile =
+        |filter| anyhow::Ok((seccomp::compile(filter, std::env::consts::ARCH)?, seccomp::flags(filter)?));
+    plan.seccomp.iter().map(compile).collect()
+}
+
+fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    if program.stderr == Stderr::Log {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+        let log = rustix::fs::open(MONITOR_LOG, flags, Mode::empty())?;
+        process::redirect(log.as_fd(), 2)?;
+    }
+    Ok(())
+}
+
+/// Prepares the built-in monitor as the final user; its last fallible act sends READY.
+fn become_tender(init: &mut Init, order: &Order, tender: &Tender) -> Result<Infallible, Failure> {
+    let fds = tender_fds(init, order, tender).step("descriptors")?;
+    let ready = urunc_tender::prepare(tender, fds).step("tender")?;
+    process::set_name("solo5-spt");
+    ready.enter(|| {
+        let _ = handshake::send(order.socket.as_fd(), &Message::Ready, &[]);
+    })
+}
+
+fn tender_fds(init: &mut Init, order: &Order, tender: &Tender) -> anyhow::Result<urunc_tender::Fds> {
+    let files = &mut init.materials.files;
+    let mut take = |name: &str| {
+        let at = files.iter().position(|(target, _)| target == name);
+        at.map(|at| files.swap_remove(at).1).with_context(|| format!("image file {name} is not open"))
+    };
+    let mut fds = urunc_tender::Fds { kernel: take("kernel")?, net: Vec::new(), block: Vec::new() };
+    for attach in &tender.attach {
+        match &attach.device {
+            Device::Net { .. } => fds.net.push(copy_of(order.tap.as_ref())?),
+            Device::Block { file, .. } => fds.block.push(take(file)?),
+        }
+    }
+    Ok(fds)
+}
