@@ -34,7 +34,7 @@ pub(super) fn install() {
     // SAFETY: the range is guest memory, which stays mapped for ever.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
     let handler = trampoline::handler();
-    let flags = SA_RESTORER | u64::from((libc::SA_ONSTACK).unsigned_abs());
+    let flags = SA_RESTORER | u64::from(libc::SA_ONSTACK.unsigned_abs());
     for signal in 1..=SIGNALS {
         let handler = if ends_guest(signal) { handler } else { libc::SIG_DFL as u64 };
         let action = Action { handler, flags, restorer: handler, mask: u64::MAX };

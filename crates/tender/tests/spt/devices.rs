@@ -76,6 +76,8 @@ fn with_net(steps: &[Step], data: &[u8]) -> (Guest, UnixDatagram) {
 fn net(mut guest: Guest) -> (Guest, UnixDatagram) {
     let (own, peer) = (guest.path("own"), guest.path("peer"));
     let socket = UnixDatagram::bind(&peer).unwrap();
+    // A guest that never sends must not hang the tests.
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
     let device = Device::Net { mac: "02:00:0a:0b:0c:0d".to_owned(), mtu: 1400 };
     guest.orders.plan.attach.push(Attach { name: "service".to_owned(), device });
     guest.orders.sockets = Some((own, peer));

@@ -37,7 +37,8 @@ pub enum Step {
     Stack(u64),
     /// Loops for ever.
     Spin,
-    /// At the entry the stack pointer had this value and every register but rdi, rbx and rsp was 0.
+    /// At the entry the stack pointer had this value every register but rdi, rbx and rsp was 0, and
+    /// so was the thread pointer.
     Entry(u64),
 }
 
@@ -103,6 +104,9 @@ global_asm!(
     ".globl urunc_test_guest, urunc_test_guest_end",
     ".hidden urunc_test_guest, urunc_test_guest_end",
     "urunc_test_guest:",
+    "or rax, rcx",
+    "mov rcx, fs:[0x11000]", // the size of memory, if the thread pointer is 0
+    "sub rcx, [rdi]",
     "or rax, rcx",
     "or rax, rdx",
     "or rax, rsi",

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use urunc_plan::launch::{Attach, Device, Target, Tender};
@@ -113,10 +114,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Sends a signal and waits: the code, as in [`End`].
+    /// Sends a signal and waits: the code, as in [`End`]; 137 when the signal had no effect for 20 seconds.
     pub fn stop(mut self, signal: i32) -> i32 {
         // SAFETY: the process is our child's child or our child, not yet waited for.
         assert_eq!(unsafe { libc::kill(self.pid.cast_signed(), signal) }, 0);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                // SAFETY: as above.
+                unsafe { libc::kill(self.pid.cast_signed(), libc::SIGKILL) };
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let status = self.child.wait().unwrap();
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
