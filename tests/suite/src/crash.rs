@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Case> {
         .collect();
     for verb in ["create", "start", "delete"] {
         cases.push(Case::new("crash", format!("{verb}-killed-at-many-moments"), move |s| {
-            at_many_moments(s, verb)
+            at_many_moments(s, verb);
         }));
     }
     for started in [false, true] {

@@ -22,7 +22,9 @@ fn main() {
             std::process::exit(case.map_or(2, harness::run_one));
         }
         ["--list"] => {
-            cases.iter().for_each(|case| println!("{}/{}", case.group, case.name));
+            for case in &cases {
+                println!("{}/{}", case.group, case.name);
+            }
             return;
         }
         [groups @ .., "--only", text] => {
