@@ -37,24 +37,28 @@ group() {
     report "$name" "$p" "$f" "$s" "$((SECONDS - begin))"
 }
 
-# The suite's own closing line, without its lines per group: those are printed here.
+# The suite without its lines per group: those are printed here, with the time that a person waits.
 suite() {
-    target/release/suite "$1"
+    set -o pipefail
+    target/release/suite "$1" | sed '/^group /d'
 }
 
 group build make build probe
 group lint make lint
-group unit cargo test --workspace --locked
+group unit cargo test --workspace --exclude ledger --locked
+group ledger cargo test --package ledger --locked
 group suite-build cargo build --release --locked -p suite -p ledger
 
 export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 group size scripts/check-size.sh
-for name in lifecycle bad-input crash reality storm; do
+for name in lifecycle bad-config bad-image reality crash crash-guest storm; do
     group "$name" suite "$name"
 done
 # The suite proves itself on a runtime that is known.
-RUNTIME=$(command -v runc) FLAVOUR=runc group lifecycle-runc suite lifecycle
+for name in lifecycle bad-config; do
+    RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"
+done
 
 for script in scripts/check-features.sh scripts/docker-*.sh; do
     group "$(basename "$script" .sh)" "$script"

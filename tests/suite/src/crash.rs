@@ -1,5 +1,6 @@
 //! The runtime killed with SIGKILL in the middle of a command: one `delete --force` later nothing is left.
 
+use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
 use crate::command::{self, until};
 use crate::container::Container;
@@ -18,7 +19,10 @@ const PHASES: [(&str, &str); 6] = [
     ("poststop", "delete"),
 ];
 
-/// All cases of the group.
+/// Makes the bundle of a case.
+type Make = fn(&Sandbox) -> Bundle;
+
+/// All cases of the groups `crash` (ordinary containers) and `crash-guest` (ours only).
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = PHASES
         .into_iter()
@@ -27,9 +31,15 @@ pub fn cases() -> Vec<Case> {
         })
         .collect();
     for verb in ["create", "start", "delete"] {
-        cases.push(Case::new("crash", format!("{verb}-killed-at-many-moments"), move |s| {
-            at_many_moments(s, verb)
-        }));
+        let guests: [(&'static str, &str, Make); 3] = [
+            ("crash", "", |s| s.bundle("b")),
+            ("crash-guest", "-on-spt", |s| s.bundle("b").spt("idle")),
+            ("crash-guest", "-on-qemu", |s| linux_on_probe(s, &["probe=quiet", "probe=qmp"])),
+        ];
+        for (group, suffix, bundle) in guests {
+            let name = format!("{verb}-killed-at-many-moments{suffix}");
+            cases.push(Case::new(group, name, move |s| at_many_moments(s, &bundle(s), verb)));
+        }
     }
     for started in [false, true] {
         let status = if started { "running" } else { "created" };
@@ -92,10 +102,9 @@ fn gone(c: &Container<'_>) {
 }
 
 /// Kills `verb` after 0, 0.5, 1, … ms, far into its run: whatever the moment, `delete --force` must do.
-fn at_many_moments(s: &Sandbox, verb: &str) {
-    let bundle = s.bundle("b");
+fn at_many_moments(s: &Sandbox, bundle: &Bundle, verb: &str) {
     for moment in 0..40u32 {
-        let c = s.container(&format!("m{moment}"), &bundle);
+        let c = s.container(&format!("m{moment}"), bundle);
         before(&c, verb);
         let mut child = begin(&c, verb);
         std::thread::sleep(Duration::from_micros(500) * moment);

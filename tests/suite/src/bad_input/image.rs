@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
     ("the-kernel-is-a-directory", "binary", |b| key(b, "binary", "/.boot")),
     ("the-kernel-is-a-fifo", "binary", |b| {
         kernel_is(b, |path| {
-            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
         })
     }),
     ("the-kernel-is-a-link-out-of-the-image", "binary", |b| {

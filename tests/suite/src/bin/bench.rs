@@ -83,13 +83,13 @@ impl Contestant {
         let pid = rustix::process::Pid::from_raw(pid);
         rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).expect("an orphan of ours");
         self.step(&["delete"]);
-        self.costs.push(Cost { wall: begin.elapsed(), cpu: children_cpu() - cpu });
+        self.costs.push(Cost { wall: begin.elapsed(), cpu: children_cpu().saturating_sub(cpu) });
     }
 
     fn milliseconds(&self, of: impl Fn(&Cost) -> Duration) -> [f64; 3] {
         let mut values: Vec<f64> = self.costs.iter().skip(1).map(|c| of(c).as_secs_f64() * 1000.0).collect();
         values.sort_by(f64::total_cmp);
-        [0.1, 0.5, 0.9].map(|part: f64| values[((values.len() - 1) as f64 * part).round() as usize])
+        [1, 5, 9].map(|tenths| values[(values.len() - 1) * tenths / 10])
     }
 }
 
@@ -180,7 +180,7 @@ fn cpu_of(command: &mut Command) -> Duration {
     let before = children_cpu();
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("program");
     assert!(status.success());
-    children_cpu() - before
+    children_cpu().saturating_sub(before)
 }
 
 /// CPU time of all children that were waited for, getrusage(2).
