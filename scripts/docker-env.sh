@@ -15,10 +15,15 @@ if [ -z "${URUNC_DOCKER_DIR:-}" ]; then
     runtime=$(readlink -f "$1")
     [ -x "$runtime" ] || { echo "docker-env.sh: $1 is not a program" >&2; exit 2; }
     dir=$(mktemp -d "${TMPDIR:-/tmp}/urunc-docker.XXXXXX")
-    code=0
+    # In the background, because a trap waits for the end of a foreground command. Killing unshare kills the pid
+    # namespace and with it everything that was started.
     URUNC_DOCKER_DIR=$dir URUNC_DOCKER_CGROUP=/$(basename "$dir") \
         unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc \
-        "$0" "$runtime" "${@:2}" || code=$?
+        "$0" "$runtime" "${@:2}" <&0 &
+    trap 'kill -KILL $!' HUP INT TERM
+    code=0
+    wait $! || code=$?
+    wait $! 2>/dev/null || true
     # Cgroups outlive namespaces: depth first, because a group with children cannot be removed.
     for _ in $(seq 20); do
         find /sys/fs/cgroup/*/"$(basename "$dir")" -depth -type d -exec rmdir {} + 2>/dev/null || true

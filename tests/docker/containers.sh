@@ -4,8 +4,13 @@ docker() { "$DOCKER" "$@"; }
 run() { docker run --runtime urunc "$@"; }
 
 logged() { docker logs "$1" 2>&1 | grep -qF -- "$2"; }
-# until_logged NAME TEXT: the guest has printed the text.
-until_logged() { until_true 60 logged "$1" "$2" || { docker logs "$1"; return 1; }; }
+running() { [ "$(inspect "$1" '{{.State.Running}}' 2>&1)" = true ]; }
+# until_logged NAME TEXT: the guest has printed the text; fails at once when it has ended without.
+until_logged() {
+    until_true 60 logged_or_over "$1" "$2"
+    logged "$1" "$2" || { docker logs "$1"; return 1; }
+}
+logged_or_over() { logged "$1" "$2" || ! running "$1"; }
 
 inspect() { docker inspect -f "$2" "$1"; }
 pid_of() { inspect "$1" '{{.State.Pid}}'; }
@@ -23,7 +28,12 @@ stops_with() {
 memory_file() { cat "/sys/fs/cgroup/memory$URUNC_DOCKER_CGROUP/$(inspect "$1" '{{.Id}}')/$2"; }
 
 page() { curl -s --max-time 5 "http://127.0.0.1:$1/"; }
-answers() { until_true 60 page "$1" && has "$(page "$1")" "$2"; }
+# answers NAME PORT TEXT: the page of a running container, as seen from the host.
+answers() {
+    until_true 60 page_or_over "$1" "$2"
+    has "$(page "$2")" "$3" || { docker logs "$1"; return 1; }
+}
+page_or_over() { page "$2" || ! running "$1"; }
 
 uid_of() { sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$(pid_of "$1")/status"; }
 terminal_size() { stty -F "/proc/$(pid_of "$1")/fd/0" size; }

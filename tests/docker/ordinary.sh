@@ -9,7 +9,7 @@ ordinary_exit_code() {
 ordinary_serves() {
     run -d --name ordinary -p 8080:80 ordinary /bin/sh -c \
         'mkdir /w; echo page >/w/index.html; exec httpd -f -p 80 -h /w' >/dev/null
-    answers 8080 page && docker exec ordinary /bin/true
+    answers ordinary 8080 page && docker exec ordinary /bin/true
 }
 
 ordinary_terminal() {

@@ -15,7 +15,7 @@ qemu_checks() {
 
 linux_answers() {
     run -di --name linux -p 8080:80 linux >/dev/null
-    answers 8080 "hello from Linux"
+    answers linux 8080 "hello from Linux"
 }
 
 linux_attach() {
@@ -28,8 +28,8 @@ linux_attach() {
 }
 
 linux_restarts() {
-    docker start linux >/dev/null && answers 8080 "hello from Linux" &&
-        docker restart -t 2 linux >/dev/null && answers 8080 "hello from Linux"
+    docker start linux >/dev/null && answers linux 8080 "hello from Linux" &&
+        docker restart -t 2 linux >/dev/null && answers linux 8080 "hello from Linux"
 }
 
 # Arguments and environment arrive exactly.
@@ -54,7 +54,7 @@ linux_typed() {
     (until_logged typed "app: serving" && echo "from stdin" && until_logged typed "app: read <from stdin>") |
         timeout 60 "$DOCKER" run -i --name typed --runtime urunc linux >"$screen" 2>&1 &
     local client=$! code=0
-    until_true 60 docker inspect typed && until_logged typed "app: read <from stdin>" || code=1
+    until_true 10 docker inspect typed && until_logged typed "app: read <from stdin>" || code=1
     remove typed
     wait $client || true
     return $code

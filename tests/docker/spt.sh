@@ -72,12 +72,17 @@ spt_terminal() {
     return $code
 }
 
+attach_seen() {
+    docker events --since 10m --until "$(date +%s)" --filter "container=$(inspect "$1" '{{.Id}}')" \
+        --filter event=attach | grep -q attach
+}
+
 attached() {
     idle_with
     local screen=$URUNC_DOCKER_DIR/attached
     docker attach --no-stdin --sig-proxy=false idle >"$screen" 2>&1 &
     local client=$! code=0
-    docker stop -t 2 idle >/dev/null
+    until_true 10 attach_seen idle && docker stop -t 2 idle >/dev/null
     wait $client || code=$?
     remove idle
     equal "$code" 143
