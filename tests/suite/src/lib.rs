@@ -14,6 +14,7 @@ pub mod harness;
 pub mod image;
 pub mod lifecycle;
 pub mod reality;
+pub mod review;
 pub mod sandbox;
 pub mod storm;
 pub mod usage;

@@ -15,10 +15,11 @@ use crate::bundle::{self, Bundle, Config};
 use crate::cli::{Global, Launch};
 use crate::facts::{self, Image};
 use crate::handshake::{self, Message};
+use crate::hooks::{self, Place};
 use crate::init::{self, Init};
 use crate::jail::Materials;
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status, Store};
-use crate::{delegate, hooks, namespaces, settings, time, undo};
+use crate::{delegate, namespaces, settings, time, undo};
 
 /// What became of a `create`.
 #[derive(Debug)]
@@ -219,6 +220,7 @@ fn build(
             init::run(Init {
                 plan: plan.clone(),
                 hooks: record.hooks.clone(),
+                bundle: record.bundle.clone(),
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
@@ -258,8 +260,9 @@ fn accompany(
     handshake::send(socket.as_fd(), &Message::Begin, &[])?;
     expect(&socket, |m| matches!(m, Message::Namespaces))?;
     let state = state::oci_state(&container.id, record, Life::Creating, child.pid);
-    hooks::run("prestart", &record.hooks.prestart, &state)?;
-    hooks::run("createRuntime", &record.hooks.create_runtime, &state)?;
+    let at = Place { state: &state, dir: &record.bundle };
+    hooks::run("prestart", &record.hooks.prestart, at)?;
+    hooks::run("createRuntime", &record.hooks.create_runtime, at)?;
     handshake::send(socket.as_fd(), &Message::Jail { state }, &[])?;
     expect(&socket, |m| matches!(m, Message::Created))?;
     status.phase = Phase::Created;

@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use anyhow::bail;
 
 use crate::cli::Global;
+use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Record, Status, Store};
-use crate::{hooks, undo};
+use crate::undo;
 
 /// The command.
 ///
@@ -69,7 +70,7 @@ fn poststop(container: &Container, record: &Record, status: &Status) {
         return;
     }
     let state = state::oci_state(&container.id, record, Life::Stopped, 0);
-    for error in hooks::run_all("poststop", &record.hooks.poststop, &state) {
+    for error in hooks::run_all("poststop", &record.hooks.poststop, Place::here(&state)) {
         log::warn!("{error:#}");
     }
 }

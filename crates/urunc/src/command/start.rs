@@ -13,8 +13,9 @@ use urunc_sys::{fdpass, net, process};
 use crate::bundle::Hook;
 use crate::cli::Global;
 use crate::handshake::{self, Message};
+use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
-use crate::{hooks, undo};
+use crate::undo;
 
 /// Longest wait for init or a monitor to answer, beside the time its hooks may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +58,7 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
     status.phase = Phase::Running;
     container.save_status(&status)?;
     let state = state::oci_state(&container.id, &record, Life::Running, status.pid);
-    hooks::run("poststart", &record.hooks.poststart, &state)
+    hooks::run("poststart", &record.hooks.poststart, Place::here(&state))
         .map_err(|error| after_failure(container, &pidfd, &netns, error))
 }
 
