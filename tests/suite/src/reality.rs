@@ -126,7 +126,9 @@ impl Differences {
             }
         }
         for limit in &planned.rlimits {
-            self.same(&limit.kind, &report["rlimits"][&limit.kind], &json!([limit.soft, limit.hard]));
+            // The probe says infinity as null.
+            let planned = [limit.soft, limit.hard].map(|value| (value != u64::MAX).then_some(value));
+            self.same(&limit.kind, &report["rlimits"][&limit.kind], &json!(planned));
         }
         self.same("session", &seen["sid"], &seen["pid"]);
     }
