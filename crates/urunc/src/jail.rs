@@ -43,7 +43,7 @@ impl Materials {
         }
         if plan.root.base == Base::Image {
             materials.base =
-                Some(root::detached(image.root(), Access::Writable, "rootfs").context("root.path")?);
+                Some(root::detached(image.root(), Access::Tree, "rootfs").context("root.path")?);
         }
         for bind in &plan.root.binds {
             let mount = root::detached_path(&bind.path, Access::Program).context("monitor file")?;
@@ -75,6 +75,7 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
             root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?
         }
     };
+    root::stack(root.as_fd())?;
     furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {
         open_console(plan, socket.as_fd())?;
