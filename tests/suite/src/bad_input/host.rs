@@ -128,5 +128,7 @@ pub(crate) fn linux_on_probe(s: &Sandbox, words: &[&str]) -> Bundle {
     let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
     let probe = Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"));
     fs::write(&s.settings, format!("[monitors.qemu]\npath = \"{}\"\n", probe.display())).unwrap();
-    s.bundle("b").linux().with("/process/args", serde_json::json!(words))
+    // The first argument becomes `rdinit=`; the probe looks at whole words.
+    let args: Vec<&str> = std::iter::once("/app").chain(words.iter().copied()).collect();
+    s.bundle("b").linux().with("/process/args", serde_json::json!(args))
 }
