@@ -213,6 +213,7 @@ fn build(
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
+                preserve_fds: args.preserve_fds,
                 groups,
                 sockets: Vec::new(),
                 create: theirs,
