@@ -18,9 +18,14 @@ bad_group() {
     docker ps -aq | xargs -r "$DOCKER" rm -f >/dev/null
 }
 
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
 rounds_group() {
     [ -n "${URUNC_ROUNDS_IMAGES:-}" ] || local URUNC_ROUNDS_IMAGES="spt-hello spt-idle linux"
     local image
+    has_image spt-hello || spt_images
+    has_image linux || linux_image
+    has_image ordinary || ordinary_image
     for image in $URUNC_ROUNDS_IMAGES; do
         check "20 rounds of $image leave nothing" leaves_nothing 20 "$image"
     done

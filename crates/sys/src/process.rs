@@ -215,9 +215,11 @@ pub fn close_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
-/// Closes every descriptor above 2 but those in `keep`. Only for a process that never drops other descriptors again.
-pub fn close_all_but(keep: &[BorrowedFd<'_>]) {
+/// Closes every descriptor above 2 but those in `keep` and, of the `preserved` ones from 3 on, those without
+/// close-on-exec: they are the caller's, not ours. Only for a process that never drops other descriptors again.
+pub fn close_all_but(keep: &[BorrowedFd<'_>], preserved: u32) {
     let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd > 2).collect();
+    keep.extend((3..3_u32.saturating_add(preserved)).filter(|fd| is_inherited(*fd)));
     keep.sort_unstable();
     let mut first = 3;
     for fd in keep {
@@ -228,6 +230,11 @@ pub fn close_all_but(keep: &[BorrowedFd<'_>]) {
         first = first.max(fd + 1);
     }
     close_from(first);
+}
+
+fn is_inherited(fd: u32) -> bool {
+    // SAFETY: plain integers.
+    unsafe { libc::fcntl(fd as i32, libc::F_GETFD) == 0 }
 }
 
 /// Moves the descriptors to 3, 4, … without close-on-exec, in order, for an exec that follows.

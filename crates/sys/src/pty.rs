@@ -16,14 +16,27 @@ pub struct Pty {
     pub user: OwnedFd,
 }
 
-/// Opens a pair in a fresh devpts that is attached nowhere; the user side by TIOCGPTPEER, never by a path.
+/// A devpts instance that is attached nowhere: enough for a program that never looks its terminal up by name.
+///
+/// # Errors
+/// fsopen(2)'s errno.
+pub fn private_devpts() -> Result<OwnedFd> {
+    crate::root::file_system("devpts", &[("ptmxmode", "0666"), ("mode", "0620")])
+}
+
+/// Is this directory the root of a devpts?
+pub fn is_devpts(dir: BorrowedFd<'_>) -> bool {
+    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+    rustix::fs::fstatfs(dir).is_ok_and(|fs| fs.f_type as u64 == DEVPTS_SUPER_MAGIC)
+}
+
+/// Opens a pair in this devpts; the user side by TIOCGPTPEER, never by a path.
 ///
 /// # Errors
 /// The call that failed.
-pub fn open(uid: u32, gid: u32, size: Option<(u16, u16)>) -> Result<Pty> {
-    let devpts = crate::root::file_system("devpts", &[("ptmxmode", "0666"), ("mode", "0620")])?;
+pub fn open(devpts: BorrowedFd<'_>, uid: u32, gid: u32, size: Option<(u16, u16)>) -> Result<Pty> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let controller = rustix::fs::openat(&devpts, "ptmx", flags, Mode::empty())
+    let controller = rustix::fs::openat(devpts, "ptmx", flags, Mode::empty())
         .map_err(|e| SysError::new("open", "ptmx", e))?;
     rustix::pty::unlockpt(&controller).map_err(|e| SysError::new("unlock", "terminal", e))?;
     // SAFETY: TIOCGPTPEER takes open flags and gives a fresh descriptor.
@@ -73,7 +86,8 @@ mod tests {
 
     #[test]
     fn bytes_cross_the_pair_and_the_size_is_set() {
-        let pty = open(0, 0, Some((33, 77))).unwrap();
+        let devpts = private_devpts().unwrap();
+        let pty = open(devpts.as_fd(), 0, 0, Some((33, 77))).unwrap();
         let size = rustix::termios::tcgetwinsize(&pty.user).unwrap();
         assert_eq!((size.ws_row, size.ws_col), (33, 77));
         rustix::io::write(&pty.user, b"hi\n").unwrap();

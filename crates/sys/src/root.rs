@@ -23,6 +23,8 @@ pub enum Access {
     Program,
     /// A file that the guest may write.
     Writable,
+    /// A whole tree of programs and files (the `process` monitor): no set-id, no devices.
+    Tree,
 }
 
 impl Access {
@@ -35,6 +37,7 @@ impl Access {
             Self::Data => RDONLY | NOSUID | NODEV | NOEXEC,
             Self::Program => RDONLY | NOSUID | NODEV,
             Self::Writable => NOSUID | NODEV | NOEXEC,
+            Self::Tree => NOSUID | NODEV,
         }
     }
 }
@@ -219,17 +222,25 @@ pub fn set_propagation(word: &str) -> Result<()> {
     rustix::mount::mount_change("/", flags).map_err(|e| SysError::new("make mounts", word, e))
 }
 
-/// Makes the detached mount `/` of this process: it is stacked on the old root, exchanged with it (pivot_root(2)), and
-/// the old root is detached with everything below. With `no_pivot` (a host that runs from its initramfs) the root is
-/// moved and entered instead.
+/// Stacks a detached mount on this process's root. From here on mounts can be attached below it: a tree that is
+/// attached nowhere takes none on older kernels.
+///
+/// # Errors
+/// move_mount(2)'s errno.
+pub fn stack(root: BorrowedFd<'_>) -> Result<()> {
+    let cwd = rustix::fs::CWD;
+    rustix::mount::move_mount(root, "", cwd, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| SysError::new("attach", "private root", e))
+}
+
+/// Makes the mount that was [`stack`]ed `/` of this process: it is exchanged with the old root (pivot_root(2)), and
+/// that is detached with everything below. With `no_pivot` (a host that runs from its initramfs) the root is moved and
+/// entered instead.
 ///
 /// # Errors
 /// The call that failed.
 pub fn enter(root: BorrowedFd<'_>, no_pivot: bool) -> Result<()> {
     let error = |op| move |e| SysError::new(op, "private root", e);
-    let cwd = rustix::fs::CWD;
-    rustix::mount::move_mount(root, "", cwd, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(error("attach"))?;
     rustix::process::fchdir(root).map_err(error("enter"))?;
     if no_pivot {
         rustix::process::chroot(".").map_err(error("chroot to"))?;
@@ -298,6 +309,7 @@ mod tests {
         let code = in_private(|| {
             set_propagation("rslave").map_err(|_| 1)?;
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
+            stack(root.as_fd()).map_err(|_| 14)?;
             make_file(root.as_fd(), "/guest/kernel", 0o444, "").map_err(|_| 3)?;
             attach(kernel.as_fd(), root.as_fd(), "/guest/kernel").map_err(|_| 4)?;
             make_device(root.as_fd(), "/dev/null", rdev).map_err(|_| 5)?;

@@ -31,6 +31,8 @@ pub struct Init {
     pub joins: Vec<namespaces::Join>,
     /// `--no-pivot`.
     pub no_pivot: bool,
+    /// `--preserve-fds`: the caller's descriptors from 3 on that a program without planned ones inherits.
+    pub preserve_fds: u32,
     /// The cgroups that init itself enters.
     pub groups: Vec<OwnedFd>,
     /// Listening sockets of the private root, by path; made before the uid switch.
@@ -188,7 +190,11 @@ fn park(init: &mut Init) -> Order {
     let mut keep = vec![init.listener.as_fd()];
     keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
     keep.extend(signals.0.iter().map(AsFd::as_fd));
-    process::close_all_but(&keep);
+    let preserved = match &init.plan.exec {
+        Exec::Program(program) if program.fds.is_empty() => init.preserve_fds,
+        _ => 0,
+    };
+    process::close_all_but(&keep, preserved);
     loop {
         let mut fds = vec![init.listener.as_fd()];
         fds.extend(signals.0.iter().map(AsFd::as_fd));

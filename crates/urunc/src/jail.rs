@@ -1,6 +1,7 @@
 //! The jail: `create` opens everything by descriptor, init puts it together and enters it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use anyhow::Context;
 use urunc_plan::LaunchPlan;
@@ -42,8 +43,7 @@ impl Materials {
             }
         }
         if plan.root.base == Base::Image {
-            materials.base =
-                Some(root::detached(image.root(), Access::Writable, "rootfs").context("root.path")?);
+            materials.base = Some(root::detached(image.root(), Access::Tree, "rootfs").context("root.path")?);
         }
         for bind in &plan.root.binds {
             let mount = root::detached_path(&bind.path, Access::Program).context("monitor file")?;
@@ -75,9 +75,10 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
             root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?
         }
     };
+    root::stack(root.as_fd())?;
     furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {
-        open_console(plan, socket.as_fd())?;
+        open_console(plan, root.as_fd(), socket.as_fd())?;
     }
     root::enter(root.as_fd(), no_pivot)?;
     if plan_root.readonly {
@@ -88,7 +89,8 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
 
 fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -> anyhow::Result<()> {
     let (plan_root, who) = (&plan.root, &plan.identity);
-    mount_file_systems(plan_root, root)?;
+    let ours = mount_file_systems(plan_root, root)?;
+    let is_ours = |path: &str| ours.iter().any(|own| Path::new(path).starts_with(own));
     for dir in &plan_root.dirs {
         root::make_dirs(root, &dir.path, dir.mode)?;
         if dir.owned {
@@ -99,13 +101,13 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
         make_target(mount.as_fd(), root, &target)?;
         root::attach(mount.as_fd(), root, &target)?;
     }
-    for (path, rdev) in materials.devices.drain(..) {
+    for (path, rdev) in materials.devices.drain(..).filter(|(path, _)| is_ours(path)) {
         root::make_device(root, &path, rdev)?;
     }
-    for (target, path) in &plan_root.links {
+    for (target, path) in plan_root.links.iter().filter(|(_, path)| is_ours(path)) {
         root::make_link(root, target, path)?;
     }
-    for file in &plan_root.files {
+    for file in plan_root.files.iter().filter(|file| is_ours(&file.path)) {
         root::make_file(root, &file.path, file.mode, &file.content)?;
         if file.owned {
             root::give(root, &file.path, who.uid, who.gid)?;
@@ -125,32 +127,53 @@ fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> any
     Ok(())
 }
 
-/// File systems the plan asks for. In the image's own tree (`process` monitor) nothing is made: a mount point that the
-/// image does not have, or has as a link, is left out.
-fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<()> {
-    use rustix::fs::{Mode, OFlags, ResolveFlags};
+/// File systems the plan asks for; gives the directories below which everything is ours to make: all of a private root,
+/// but only our own tmpfs mounts in the image's tree (`process` monitor), which is never written. A mount point that
+/// the image does not have, or has as a link, is left out there.
+fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<Vec<String>> {
+    let mut ours: Vec<String> = Vec::new();
+    if plan_root.base == Base::Tmpfs {
+        ours.push("/".to_owned());
+    }
     for mount in &plan_root.mounts {
         let options: Vec<(&str, &str)> =
             mount.data.split(',').filter_map(|option| option.split_once('=')).collect();
-        if plan_root.base == Base::Tmpfs {
+        if ours.iter().any(|own| Path::new(&mount.target).starts_with(own)) {
             root::make_dirs(root, &mount.target, 0o755)?;
-        }
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let relative = mount.target.trim_start_matches('/');
-        if rustix::fs::openat2(root, relative, flags, Mode::empty(), how).is_err() {
+        } else if !is_plain_directory(root, &mount.target) {
             continue;
         }
         let made = root::file_system(&mount.kind, &options)?;
         root::attach(made.as_fd(), root, &mount.target)?;
+        if mount.kind == "tmpfs" {
+            ours.push(mount.target.clone());
+        }
     }
-    Ok(())
+    Ok(ours)
+}
+
+fn is_plain_directory(root: BorrowedFd<'_>, path: &str) -> bool {
+    use rustix::fs::{Mode, OFlags, ResolveFlags};
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), how).is_ok()
 }
 
 /// Opens the terminal, hands the engine its side and makes the other one ours.
-fn open_console(plan: &LaunchPlan, socket: BorrowedFd<'_>) -> anyhow::Result<()> {
+fn open_console(plan: &LaunchPlan, root: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> anyhow::Result<()> {
+    use rustix::fs::{Mode, OFlags};
     let size = plan.console.as_ref().and_then(|console| console.size);
-    let pty = pty::open(plan.identity.uid, plan.identity.gid, size)?;
+    // In the image's tree the mount may have been left out.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mount = plan.root.mounts.iter().find(|mount| mount.kind == "devpts");
+    let mounted = mount.and_then(|mount| {
+        rustix::fs::openat(root, mount.target.trim_start_matches('/'), flags, Mode::empty()).ok()
+    });
+    let devpts = match mounted.filter(|dir| pty::is_devpts(dir.as_fd())) {
+        Some(dir) => dir,
+        None => pty::private_devpts()?,
+    };
+    let pty = pty::open(devpts.as_fd(), plan.identity.uid, plan.identity.gid, size)?;
     fdpass::send_with_fds(socket, b"/dev/ptmx", &[pty.controller.as_fd()]).context("--console-socket")?;
     Ok(pty::make_controlling(pty.user.as_fd())?)
 }

@@ -4,6 +4,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | `probe=quiet` | no report |
+//! | `probe=brief` | argv, environment, directory and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> =
         argv.iter().flat_map(|a| a.split_whitespace()).filter_map(|w| w.strip_prefix("probe=")).collect();
     if !words.contains(&"quiet") {
-        println!("{}", report(&argv, &fds));
+        let all = !words.contains(&"brief");
+        println!("{}", if all { report(&argv, &fds) } else { brief(&argv, &fds) });
     }
     for word in words {
         match word.split_once(':').unwrap_or((word, "")) {
@@ -42,15 +44,22 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn report(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
-    let env: Vec<String> = std::env::vars_os()
+fn brief(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!({"argv": argv, "env": environment(), "cwd": std::env::current_dir().ok(), "fds": fds})
+}
+
+fn environment() -> Vec<String> {
+    std::env::vars_os()
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
-        .collect();
+        .collect()
+}
+
+fn report(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
     let names = rustix::system::uname();
     let tty = rustix::termios::ttyname(std::io::stdin(), Vec::new()).ok();
     serde_json::json!({
         "argv": argv,
-        "env": env,
+        "env": environment(),
         "cwd": std::env::current_dir().ok(),
         "identity": identity::identity(),
         "rlimits": identity::rlimits(),

@@ -6,11 +6,6 @@ use crate::sandbox::Flavour;
 const DIFFERENCES: &[(Flavour, &str, &str)] = &[
     (
         Flavour::Runc,
-        "lifecycle/delete-a-created-container-fails-without-effect",
-        "runc kills a created container on delete; the specification wants an error unless it is stopped",
-    ),
-    (
-        Flavour::Runc,
         "lifecycle/poststart-hooks-run-at-start-with-a-running-container",
         "runc 1.1 runs poststart hooks at the end of create",
     ),

@@ -1,4 +1,5 @@
-//! Plan and reality: the probe plays the monitor, and what it sees must be what `plan --json` says, nothing more.
+//! Plan and reality: the probe plays the monitor, and what it is must be what `plan --json` says, nothing more. The
+//! monitor's filter kills for most questions, so who it is and what its root holds is read from outside.
 
 use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
@@ -38,7 +39,7 @@ const CASES: &[(&str, Change)] = &[
     ("with-a-read-only-root", |_, b| b.with("/root/readonly", json!(true))),
     ("with-environment-and-arguments", |_, b| {
         b.with("/process/env", json!(["A=b c", "D=e=f"]))
-            .with("/process/args", json!(["/app", "x y", "probe=qmp"]))
+            .with("/process/args", json!(["/app", "x y", "probe=brief", "probe=qmp"]))
     }),
     ("with-the-seccomp-profile-of-an-engine", |_, b| {
         let deny = json!({"names": ["mkdirat", "unlinkat", "reboot"], "action": "SCMP_ACT_ERRNO"});
@@ -54,7 +55,9 @@ const CASES: &[(&str, Change)] = &[
 pub fn cases() -> Vec<Case> {
     let case = |&(name, change): &(&'static str, Change)| {
         Case::new("reality", name, move |s: &Sandbox| {
-            let bundle = change(s, linux_on_probe(s, &["probe=qmp"]));
+            let bundle = change(s, linux_on_probe(s, &["probe=brief", "probe=qmp"]));
+            // Removed after a failure, too.
+            let _network = Network(s);
             let differences = run(s, &bundle);
             assert!(differences.is_empty(), "{differences:#?}");
         })
@@ -64,26 +67,30 @@ pub fn cases() -> Vec<Case> {
 
 /// Runs the bundle; returns where the probe's report and the stored plan disagree.
 fn run(s: &Sandbox, bundle: &Bundle) -> Vec<String> {
-    s.trees.borrow_mut().push(bundle.path.clone());
+    // With a network the ledger has looked already, before the bundle was whole.
+    if !Network::path(s).exists() {
+        s.trees.borrow_mut().push(bundle.path.clone());
+    }
     let c = s.container("a", bundle);
     let links = Network::links(s);
     c.create().ok();
     let output = s.last_output().with_extension("out");
     c.start().ok();
-    until("the probe reports", || text(&output).contains("\"tree\""));
+    until("the probe reports", || text(&output).contains("\"argv\""));
     let report = text(&output);
     let line = report.lines().find(|line| line.starts_with('{')).expect("a report");
     let report: Value = serde_json::from_str(line).expect("a report");
-    let plan = s.run(["plan", "--json", &c.id]).ok().json();
+    let mut plan = values(s.run(["plan", "--json", &c.id]).ok().json());
+    plan["sources"] = json!({});
     let plan: LaunchPlan = serde_json::from_value(plan).expect("a plan");
     let Exec::Program(program) = &plan.exec else { panic!("QEMU is a program") };
 
     let mut seen = Differences(Vec::new());
     seen.program(&report, program);
-    seen.identity(&report, &plan);
-    seen.tree(&report, &plan, program);
-    seen.surroundings(&report, &plan, &c);
-    seen.network(&report, &plan, s);
+    seen.identity(&plan, &c);
+    seen.tree(&plan, program, &c);
+    seen.surroundings(&plan, &c);
+    seen.network(&plan, s);
     c.kill("TERM").ok();
     c.until_stopped();
     c.delete().ok();
@@ -91,6 +98,31 @@ fn run(s: &Sandbox, bundle: &Bundle) -> Vec<String> {
     Network::remove(s);
     seen.0.extend(s.leftovers());
     seen.0
+}
+
+/// Paths below `dir` of the root at `place`; what is bound or mounted is not looked into.
+fn walk(place: &str, dir: &str, closed: &[&str], found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(format!("{place}{dir}/")).into_iter().flatten().flatten() {
+        let path = format!("{dir}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type().is_ok_and(|t| t.is_dir()) && !closed.contains(&path.as_str()) {
+            walk(place, &path, closed, found);
+        }
+        found.insert(path);
+    }
+}
+
+/// The plan without the source beside each leaf: `{"from": …, "value": V}` is V.
+fn values(json: Value) -> Value {
+    match json {
+        Value::Object(mut map) if map.len() == 2 && map.contains_key("from") && map.contains_key("value") => {
+            map.remove("value").unwrap_or_default()
+        }
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(name, value)| (name, values(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(values).collect()),
+        leaf => leaf,
+    }
 }
 
 /// What disagrees, in words.
@@ -112,27 +144,38 @@ impl Differences {
         self.same("descriptors", &json!(open), &json!(planned));
     }
 
-    fn identity(&mut self, report: &Value, plan: &LaunchPlan) {
-        let (seen, planned) = (&report["identity"], &plan.identity);
-        self.same("uid", &seen["uid"], &json!(vec![planned.uid; 4]));
-        self.same("gid", &seen["gid"], &json!(vec![planned.gid; 4]));
-        self.same("groups", &seen["groups"], &json!(planned.groups));
-        self.same("umask", &seen["umask"], &json!(format!("{:03o}", planned.umask)));
-        self.same("no_new_privs", &seen["no_new_privs"], &json!(planned.no_new_privs));
-        self.same("seccomp", &seen["seccomp"], &json!(if plan.seccomp.is_empty() { 0 } else { 2 }));
+    fn identity(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let planned = &plan.identity;
+        let four = |id: u32| [id; 4].map(|id| id.to_string()).join(" ");
+        let groups: Vec<String> = planned.groups.iter().map(u32::to_string).collect();
+        let mut expected = vec![
+            ("Uid", four(planned.uid)),
+            ("Gid", four(planned.gid)),
+            ("Groups", groups.join(" ")),
+            ("Umask", format!("{:04o}", planned.umask)),
+            ("NoNewPrivs", u8::from(planned.no_new_privs).to_string()),
+            ("Seccomp", if plan.seccomp.is_empty() { "0" } else { "2" }.to_owned()),
+            ("Seccomp_filters", plan.seccomp.len().to_string()),
+        ];
         if planned.capabilities.is_empty() {
-            for set in ["effective", "permitted", "inheritable", "bounding", "ambient"] {
-                self.same(set, &seen[set], &json!("0000000000000000"));
+            let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+            expected.extend(sets.map(|set| (set, "0".repeat(16))));
+        }
+        for (field, value) in expected {
+            self.same(field, &json!(c.status_field(field)), &json!(value));
+        }
+        let limits = c.proc("limits");
+        for limit in planned.rlimits.iter().filter(|limit| limit.kind == "RLIMIT_NOFILE") {
+            let line = format!("Max open files {} {} files", limit.soft, limit.hard);
+            let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            if !limits.lines().any(|seen| words(seen) == line) {
+                self.0.push(format!("rlimits: no {line}"));
             }
         }
-        for limit in &planned.rlimits {
-            self.same(&limit.kind, &report["rlimits"][&limit.kind], &json!([limit.soft, limit.hard]));
-        }
-        self.same("session", &seen["sid"], &seen["pid"]);
     }
 
     /// Every path of the plan exists, and nothing else does.
-    fn tree(&mut self, report: &Value, plan: &LaunchPlan, program: &Program) {
+    fn tree(&mut self, plan: &LaunchPlan, program: &Program, c: &Container<'_>) {
         let root = &plan.root;
         let mut exact: BTreeSet<String> = ["/".to_owned(), program.path.clone()].into();
         exact.extend(root.dirs.iter().map(|d| d.path.clone()));
@@ -153,8 +196,10 @@ impl Differences {
             .map(|b| b.path.as_str())
             .chain(root.mounts.iter().map(|m| m.target.as_str()))
             .collect();
-        let entries = report["tree"].as_array().unwrap();
-        let paths: BTreeSet<&str> = entries.iter().filter_map(|e| e["path"].as_str()).collect();
+        let mut found = BTreeSet::from(["/".to_owned()]);
+        let place = format!("/proc/{}/root", c.pid());
+        walk(&place, "", &below, &mut found);
+        let paths: BTreeSet<&str> = found.iter().map(String::as_str).collect();
         for path in exact.iter().map(String::as_str).chain(below.iter().copied()) {
             if !paths.contains(path) {
                 self.0.push(format!("tree: {path} is planned but not there"));
@@ -169,22 +214,20 @@ impl Differences {
                 self.0.push(format!("tree: {path} is there but not planned"));
             }
         }
-        let writable = |path: &str| entries.iter().any(|e| e["path"] == path && e["writable"] == true);
+        let mounts = c.proc("mountinfo");
+        let readonly = |path: &str| {
+            let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+            fields.any(|f| f[4] == path && f[5].split(',').any(|option| option == "ro"))
+        };
         let bound = root.binds.iter().map(|b| b.path.as_str());
         let files = root.image_files.iter().filter(|f| !f.writable).map(|f| f.target.as_str());
-        for path in bound.chain(files).filter(|path| writable(path)) {
-            self.0.push(format!("tree: {path} is writable"));
-        }
-        if root.readonly && writable("/") {
-            self.0.push("tree: / is writable".into());
+        for path in bound.chain(files).chain(root.readonly.then_some("/")).filter(|path| !readonly(path)) {
+            self.0.push(format!("tree: {path} is no read-only mount"));
         }
     }
 
     /// Namespaces, cgroups and the like, as the host sees them.
-    fn surroundings(&mut self, report: &Value, plan: &LaunchPlan, c: &Container<'_>) {
-        if let Some(name) = &plan.namespaces.hostname {
-            self.same("hostname", &report["hostname"], &json!(name));
-        }
+    fn surroundings(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
         if let Some(value) = plan.identity.oom_score_adj {
             self.same("oom_score_adj", &json!(c.proc("oom_score_adj").trim_end()), &json!(value.to_string()));
         }
@@ -216,16 +259,13 @@ impl Differences {
     }
 
     /// The tap, its owner record and the redirection both ways.
-    fn network(&mut self, report: &Value, plan: &LaunchPlan, s: &Sandbox) {
+    fn network(&mut self, plan: &LaunchPlan, s: &Sandbox) {
         let Some(tap) = &plan.net else {
             if Network::path(s).exists() {
                 self.0.push("network: there is a device, but no tap is planned".into());
             }
             return;
         };
-        let names: Vec<&str> =
-            report["interfaces"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        self.same("interfaces", &json!(names), &json!(["lo", tap.device, tap.name]));
         let links = Network::links(s);
         for device in [&tap.device, &tap.name] {
             for part in ["queue ingress", "filter u32"] {
@@ -243,9 +283,15 @@ impl Differences {
 }
 
 /// A named network namespace with one end of a veth pair, as an engine makes it.
-struct Network;
+struct Network<'a>(&'a Sandbox);
 
-impl Network {
+impl Drop for Network<'_> {
+    fn drop(&mut self) {
+        Self::remove(self.0);
+    }
+}
+
+impl Network<'_> {
     fn path(s: &Sandbox) -> std::path::PathBuf {
         Path::new("/run/netns").join(&s.tag)
     }

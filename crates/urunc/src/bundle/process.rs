@@ -68,7 +68,7 @@ fn environment(env: &[String]) -> Result<(), PlanError> {
 fn cwd(cwd: &str) -> Result<String, PlanError> {
     let wrong = |why: &str| Err(PlanError::config("process.cwd", format!("{cwd:?} {why}")));
     match cwd {
-        "" => Ok("/".into()),
+        "" => wrong("is missing: want an absolute path"),
         cwd if !cwd.starts_with('/') || cwd.contains('\0') => wrong("is not absolute"),
         cwd if cwd.split('/').find(|part| !part.is_empty() && *part != ".") == Some("proc") => {
             wrong("is in /proc")

@@ -126,7 +126,8 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
             }
             keys
         }
-        Verdict::Container { .. } if loaded.settings.delegate == "process" => process_keys(),
+        // No keys: the planner takes the operator's `process` monitor.
+        Verdict::Container { .. } if loaded.settings.delegate == "process" => ImageKeys::default(),
         Verdict::Container { reason } => {
             let runtime = delegate::program(&loaded.settings.delegate);
             log::debug!("ordinary container for {}: {reason}", runtime.display());
@@ -142,16 +143,6 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
     Ok(Ok(Checked { record: record(bundle, host), image, plan }))
-}
-
-/// What the operator's `[runtime] delegate = "process"` makes of an ordinary bundle.
-fn process_keys() -> ImageKeys {
-    ImageKeys {
-        guest: "process".into(),
-        monitor: "process".into(),
-        origin: "config.json".into(),
-        ..Default::default()
-    }
 }
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
@@ -224,6 +215,7 @@ fn build(
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
+                preserve_fds: args.preserve_fds,
                 groups,
                 sockets: Vec::new(),
                 create: theirs,

@@ -100,7 +100,9 @@ fn connect_and_go(
         }
         None => None,
     };
-    let log = monitor_log(status.pid);
+    // Opened while init still holds the private root: both can be used after the monitor's end.
+    let root: OwnedFd = std::fs::File::open(format!("/proc/{}/root", status.pid))?.into();
+    let log = monitor_log(&root);
     let state = state::oci_state(&container.id, record, Life::Created, status.pid);
     let socket = fdpass::connect(container.dir.as_fd(), SOCKET)?;
     let fds: Vec<_> = tap.iter().map(AsFd::as_fd).collect();
@@ -108,7 +110,7 @@ fn connect_and_go(
     drop(tap);
     let quoted = |error| quote(error, log.as_ref());
     await_monitor(&socket, pidfd, &record.hooks.start_container).map_err(quoted)?;
-    await_acceptance(&plan, status.pid, pidfd).map_err(quoted)
+    await_acceptance(&plan, &root, pidfd).map_err(quoted)
 }
 
 /// Facts of the container's network namespace, read as late as possible: engines configure it after create.
@@ -150,11 +152,12 @@ fn await_monitor(socket: &OwnedFd, pidfd: &OwnedFd, hooks: &[Hook]) -> anyhow::R
 }
 
 /// Some monitors say themselves when they have accepted their configuration.
-fn await_acceptance(plan: &LaunchPlan, pid: i32, pidfd: &OwnedFd) -> anyhow::Result<()> {
+fn await_acceptance(plan: &LaunchPlan, root: &OwnedFd, pidfd: &OwnedFd) -> anyhow::Result<()> {
     let Exec::Program(program) = &plan.exec else { return Ok(()) };
     let Ready::Qmp(path) = &program.ready else { return Ok(()) };
-    let root: OwnedFd = std::fs::File::open(format!("/proc/{pid}/root"))?.into();
-    let socket = fdpass::connect(root.as_fd(), path.trim_start_matches('/')).context("monitor socket")?;
+    let Ok(socket) = fdpass::connect(root.as_fd(), path.trim_start_matches('/')) else {
+        bail!("{} ended before its QMP greeting", plan.monitor)
+    };
     let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(PATIENCE))?;
     let mut greeting = String::new();
     if events.first() == Some(&true) {
@@ -170,9 +173,11 @@ fn await_acceptance(plan: &LaunchPlan, pid: i32, pidfd: &OwnedFd) -> anyhow::Res
     bail!("{} gave no QMP greeting", plan.monitor)
 }
 
-/// The monitor's log, opened while init still holds the private root: it can be read after the monitor's end.
-fn monitor_log(pid: i32) -> Option<std::fs::File> {
-    std::fs::File::open(format!("/proc/{pid}/root{MONITOR_LOG}")).ok()
+/// The monitor's log in the private root.
+fn monitor_log(root: &OwnedFd) -> Option<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(root, MONITOR_LOG.trim_start_matches('/'), flags, Mode::empty()).ok().map(Into::into)
 }
 
 fn quote(error: anyhow::Error, log: Option<&std::fs::File>) -> anyhow::Error {

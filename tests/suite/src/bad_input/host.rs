@@ -63,14 +63,14 @@ pub(super) const OURS: &[Entry] = &[
         monitor(s, &path.display().to_string(), "monitor");
     }),
     ("a-monitor-that-exits-before-its-greeting", |s| {
-        let error = start_with_probe(s, &["probe=stderr:sentinel", "probe=exit:1"]);
+        let error = start_with_probe(s, &["probe=brief", "probe=stderr:sentinel", "probe=exit:1"]);
         assert!(error.contains("sentinel"), "the monitor's last line is missing: {error}");
     }),
     ("a-monitor-that-exits-with-0-before-its-greeting", |s| {
-        start_with_probe(s, &["probe=exit:0"]);
+        start_with_probe(s, &["probe=brief", "probe=exit:0"]);
     }),
     ("a-monitor-that-dies-of-a-signal", |s| {
-        start_with_probe(s, &["probe=signal:11"]);
+        start_with_probe(s, &["probe=brief", "probe=signal:11"]);
     }),
     ("a-configuration-file-with-a-syntax-error", |s| {
         fs::write(&s.settings, "[monitors\n").unwrap();
@@ -128,5 +128,7 @@ pub(crate) fn linux_on_probe(s: &Sandbox, words: &[&str]) -> Bundle {
     let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
     let probe = Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"));
     fs::write(&s.settings, format!("[monitors.qemu]\npath = \"{}\"\n", probe.display())).unwrap();
-    s.bundle("b").linux().with("/process/args", serde_json::json!(words))
+    // The first argument becomes `rdinit=`; the probe looks at whole words.
+    let args: Vec<&str> = std::iter::once("/app").chain(words.iter().copied()).collect();
+    s.bundle("b").linux().with("/process/args", serde_json::json!(args))
 }

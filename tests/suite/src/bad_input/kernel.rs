@@ -100,7 +100,14 @@ pub(super) const ROWS: &[Row] = &[
     ("a-segment-below-one-mebibyte", "binary", |b| field(b, LOAD, ADDRESS, 0x1000)),
     ("a-segment-whose-address-wraps", "binary", |b| field(b, LOAD, ADDRESS, u64::MAX - 0xfff)),
     ("a-segment-larger-in-the-file-than-in-memory", "binary", |b| field(b, LOAD, MEMORY_SIZE, 1)),
-    ("a-segment-larger-than-the-memory", "memory", |b| field(b, LOAD, MEMORY_SIZE, 1 << 45)),
+    ("a-segment-larger-than-the-memory", "memory", |b| {
+        // The last one: another would run into its neighbour first.
+        changed(b, |bytes| {
+            let mut places = (0..6).map(|index| 64 + 56 * index);
+            let last = places.rfind(|at| bytes[*at..at + 4] == LOAD.to_le_bytes()).unwrap();
+            put(bytes, last + MEMORY_SIZE, &(1u64 << 45).to_le_bytes());
+        })
+    }),
     ("a-segment-whose-file-size-wraps", "binary", |b| field(b, LOAD, FILE_SIZE, u64::MAX)),
     ("a-segment-aligned-to-three", "binary", |b| field(b, LOAD, ALIGNMENT, 3)),
     ("no-solo5-note", "binary", |b| {
