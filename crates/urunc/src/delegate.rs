@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use urunc_sys::atomic;
 
-use crate::state::Store;
+use crate::state::{FOREIGN, Store};
 
 /// Why a container is not ours, stored at create.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,12 +33,13 @@ pub fn remember(store: &Store, id: &str, verdict: &Verdict) -> anyhow::Result<()
     Ok(atomic::write(store.dir(), &file(id), &serde_json::to_vec(verdict)?)?)
 }
 
-/// The verdict about a container that is not ours: stored at create, or plain from runc's own state file.
+/// The verdict about a container that is not ours: stored at create, or plain from the other runtime's state file.
 pub fn recall(store: &Store, id: &str, default: &str) -> Option<Verdict> {
     if let Ok(bytes) = atomic::read(store.dir(), &file(id), 4096) {
         return serde_json::from_slice(&bytes).ok();
     }
-    let foreign = store.path().join(id).join("state.json").is_file();
+    let dir = store.path().join(id);
+    let foreign = FOREIGN.iter().any(|name| dir.join(name).is_file());
     foreign.then(|| Verdict { runtime: program(default), reason: "made by another runtime".into() })
 }
 

@@ -40,14 +40,16 @@ fn refuse(usage: &cli::Usage) -> ExitCode {
 fn close_inherited(command: &Command) {
     let preserved = match command {
         Command::Create(launch) | Command::Run { launch, .. } => launch.preserve_fds,
+        // It reaches no container of ours, and the other runtime keeps what its own flag says.
+        Command::Exec { .. } => return,
         _ => 0,
     };
     process::close_from(3_u32.saturating_add(preserved));
 }
 
 fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
-    if let Some(error) = delegated(global, &command) {
-        return Err(error);
+    if let Some(outcome) = delegated(global, &command) {
+        return outcome;
     }
     match command {
         Command::Text(text) => command::print(&text).map(|()| 0),
@@ -75,7 +77,7 @@ fn exec(global: &Global, id: &str) -> anyhow::Result<u8> {
 
 /// Every command on a container that was given to another runtime goes there with identical argv. Returns only when
 /// the container is ours or unknown, or on failure.
-fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
+fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
     let id = command.id()?;
     if matches!(command, Command::Create(_) | Command::Run { .. }) {
         return None;
@@ -86,8 +88,12 @@ fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
     }
     let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
     let verdict = delegate::recall(&store, id, &default)?;
-    if matches!(command, Command::Delete { .. }) {
+    if !matches!(command, Command::Delete { .. }) {
+        return Some(Err(delegate::exec(&verdict.runtime)));
+    }
+    let code = delegate::spawn(&verdict.runtime);
+    if matches!(code, Ok(0)) {
         delegate::forget(&store, id);
     }
-    Some(delegate::exec(&verdict.runtime))
+    Some(code)
 }

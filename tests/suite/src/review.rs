@@ -69,4 +69,63 @@ const CASES: &[Entry] = &[
             .expect("setpriv");
         assert!(!link.status.success(), "{link:?}");
     }),
+    ("a-failed-create-hook-is-followed-by-poststop", |s| {
+        let bundle = s.bundle("b").hook("createRuntime", "/bin/sh", "exit 3");
+        let file = bundle.path.join("stopped");
+        let c = s.container("a", &bundle.hook("poststop", "/bin/sh", &format!("cat > {}", file.display())));
+        c.create().fails();
+        assert_eq!(serde_json::from_str::<Value>(&text(&file)).unwrap()["status"], "stopped");
+    }),
+    ("a-delete-that-died-half-way-is-taken-up-again", |s| {
+        let c = s.container("a", &s.bundle("b").busybox(&["true"]));
+        c.launch();
+        c.until_stopped();
+        let dir = s.root().join(&c.id);
+        for name in ["status.json", "record.json", "plan.json", "init.sock"] {
+            let _ = std::fs::remove_file(dir.join(name));
+            c.verb("list");
+        }
+        c.delete().ok();
+        assert!(!dir.exists());
+        // What the missing plan would have removed.
+        c.create().ok();
+    }),
+    ("a-second-start-never-hurts-a-running-guest", |s| {
+        let c = s.container("a", &s.bundle("b").stoppable(0));
+        c.launch();
+        // As if the first start had died before its last word.
+        let file = s.root().join(&c.id).join("status.json");
+        std::fs::write(&file, text(&file).replace("\"running\"", "\"created\"")).unwrap();
+        assert!(c.start().fails().contains("already running"));
+        assert_eq!(c.status(), "running");
+    }),
+    ("other-commands-work-while-run-waits", |s| {
+        let c = s.container("a", &s.bundle("b").stoppable(0));
+        let bundle = c.bundle.display().to_string();
+        let (mut command, output) = s.command(["run", "--bundle", &bundle, &c.id]);
+        let mut child = crate::command::spawn(&mut command, &output);
+        until("the process runs", || text(&output.with_extension("out")).contains("ready"));
+        c.start().fails();
+        c.delete().fails();
+        c.delete_force().ok();
+        crate::command::wait(&mut child, crate::command::HANG, "run");
+    }),
+    ("options-that-are-not-built-are-refused-in-words", |s| {
+        let c = s.container("a", &s.bundle("b"));
+        assert!(c.create_with(&["--pidfd-socket", "/tmp/x"]).fails().contains("--pidfd-socket"));
+        let bundle = c.bundle.display().to_string();
+        for option in ["--cgroup-manager=systemd", "--rootless=true", "--systemd-cgroup"] {
+            let error = s.run([option, "create", "--bundle", &bundle, &c.id]).fails();
+            assert!(error.contains(option.split('=').next().unwrap()), "{error}");
+        }
+        s.run(["--cgroup-manager=cgroupfs", "--rootless=false", "create", "--bundle", &bundle, &c.id]).ok();
+    }),
+    ("containers-of-crun-under-the-same-root-stay-crun-s", |s| {
+        std::fs::write(&s.settings, "[runtime]\ndelegate = \"/bin/echo\"\n").unwrap();
+        std::fs::create_dir_all(s.root().join("foreign")).unwrap();
+        std::fs::set_permissions(s.root(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::write(s.root().join("foreign/status"), "{}").unwrap();
+        let outcome = s.run(["state", "foreign"]).ok();
+        assert!(outcome.stdout.ends_with("state foreign\n"), "{}", outcome.stdout);
+    }),
 ];

@@ -53,10 +53,10 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
     if let Some(pidfd) = process {
         undo::kill(pidfd.as_fd())?;
     }
-    match container.plan() {
-        Ok(plan) => undo::apply(&plan, netns.as_ref())?,
+    match container.plan_if_any() {
+        Ok(Some(plan)) => undo::apply(&plan, netns.as_ref())?,
         Err(error) if !force => return Err(error),
-        Err(_) => {}
+        Ok(None) | Err(_) => {}
     }
     if let Ok(record) = &record {
         poststop(container, record, &status);
@@ -65,7 +65,7 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
 }
 
 /// poststop hooks cannot stop a delete: their failures are warnings (OCI spec, lifecycle step 13).
-fn poststop(container: &Container, record: &Record, status: &Status) {
+pub(crate) fn poststop(container: &Container, record: &Record, status: &Status) {
     if status.pid == 0 || record.hooks.poststop.is_empty() {
         return;
     }

@@ -1,10 +1,12 @@
 //! `list`: containers of ours and of the delegate under the same root.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 
 use super::state;
 use crate::cli::{Format, Global};
-use crate::state::Store;
+use crate::state::{FOREIGN, Store};
 use crate::table::{self, ContainerState};
 use crate::{delegate, settings};
 
@@ -35,8 +37,8 @@ pub fn run(global: &Global, format: Format, quiet: bool) -> anyhow::Result<u8> {
 
 /// What the delegate lists, if there is anything of it under this root.
 fn delegated(store: &Store) -> anyhow::Result<Vec<ContainerState>> {
-    let foreign =
-        std::fs::read_dir(store.path())?.flatten().any(|entry| entry.path().join("state.json").is_file());
+    let is_foreign = |dir: PathBuf| FOREIGN.iter().any(|name| dir.join(name).is_file());
+    let foreign = std::fs::read_dir(store.path())?.flatten().any(|entry| is_foreign(entry.path()));
     if !foreign {
         return Ok(Vec::new());
     }

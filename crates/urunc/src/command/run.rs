@@ -38,8 +38,10 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     if detach {
         return Ok(0);
     }
+    // As long as the guest runs, the container is everybody's.
+    created.container.unlock();
     let code = wait(&created, relay)?;
-    if !keep {
+    if !keep && created.container.lock(&created.store)? {
         remove(&created);
     }
     Ok(u8::try_from(code).unwrap_or(255))
