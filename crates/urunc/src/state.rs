@@ -158,7 +158,7 @@ impl Store {
             Err(e) if e.source.kind() == std::io::ErrorKind::AlreadyExists => {
                 bail!("container with id {id} exists already")
             }
-            made => made?,
+            made => made.with_context(|| format!("--root {}", self.path.display()))?,
         };
         let container = Container { id: id.to_owned(), dir };
         let written = atomic::lock(container.dir.as_fd(), true)
@@ -208,7 +208,8 @@ impl Store {
 
 impl Container {
     fn save(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        Ok(atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?)?)
+        let written = atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?);
+        written.with_context(|| format!("state of container {}", self.id))
     }
 
     fn load<T: serde::de::DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {

@@ -110,6 +110,11 @@ const CASES: &[Entry] = &[
         c.delete_force().ok();
         crate::command::wait(&mut child, crate::command::HANG, "run");
     }),
+    ("a-state-root-that-cannot-be-written-is-named", |s| {
+        s.bound_root("ro,mode=700");
+        let error = s.container("a", &s.bundle("b")).create().fails();
+        assert!(error.contains("--root") && error.contains("Read-only"), "{error}");
+    }),
     ("options-that-are-not-built-are-refused-in-words", |s| {
         let c = s.container("a", &s.bundle("b"));
         assert!(c.create_with(&["--pidfd-socket", "/tmp/x"]).fails().contains("--pidfd-socket"));
