@@ -39,6 +39,8 @@ test:
 demo:
 	scripts/install-deps.sh
 	$(MAKE) build
+	$(CARGO) build --release --locked --target $(TARGET) -p suite --bin first-byte
+	install -D $(RELEASE)/first-byte dist/test/first-byte
 	scripts/demo.sh
 
 bench: build
