@@ -93,6 +93,7 @@ fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
 
 #[test]
 fn namespaces_are_compared_and_left_again() {
+    let _alone = bed::alone();
     let (a, b) = (Namespace::new(), Namespace::new());
     assert!(net::same_namespace(a.fd(), a.reopened().as_fd()).unwrap());
     assert!(!net::same_namespace(a.fd(), b.fd()).unwrap());
