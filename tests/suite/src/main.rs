@@ -14,7 +14,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     if Runtime::from_env().flavour == Flavour::Runc {
         // It boots no image.
-        cases.retain(|case| !matches!(case.group, "bad-image" | "reality" | "crash-guest"));
+        cases.retain(|case| !matches!(case.group, "bad-image" | "reality" | "golden" | "crash-guest"));
     }
     let groups = match words.as_slice() {
         ["--case", name] => {

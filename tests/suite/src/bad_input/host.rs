@@ -6,7 +6,7 @@ use crate::command;
 use crate::sandbox::Sandbox;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 type Entry = (&'static str, fn(&Sandbox));
 
@@ -125,10 +125,20 @@ fn start_with_probe(s: &Sandbox, words: &[&str]) -> String {
 
 /// A Linux bundle, and settings that make the probe its monitor.
 pub(crate) fn linux_on_probe(s: &Sandbox, words: &[&str]) -> Bundle {
-    let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
-    let probe = Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"));
+    let probe = probe();
     fs::write(&s.settings, format!("[monitors.qemu]\npath = \"{}\"\n", probe.display())).unwrap();
     // The first argument becomes `rdinit=`; the probe looks at whole words.
     let args: Vec<&str> = std::iter::once("/app").chain(words.iter().copied()).collect();
     s.bundle("b").linux().with("/process/args", serde_json::json!(args))
+}
+
+/// The probe, built by `make probe` into `PROBE` (default: `dist/test/probe`).
+pub(crate) fn probe() -> PathBuf {
+    let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
+    Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"))
+}
+
+/// The probe under the name that makes it a monitor without words in its argv.
+pub(crate) fn monitor_path() -> PathBuf {
+    probe().with_file_name("monitor")
 }
