@@ -41,8 +41,15 @@ pub fn multiboot() -> Vec<u8> {
         half(at, value);
     }
     // Its offset, address and sizes, then the multiboot header: magic, no flags, checksum.
-    let words =
-        [(24, 0x10_0000), (56, 0), (60, 0x10_0000), (68, 4096), (72, 4096), (128, MAGIC), (136, 0u32.wrapping_sub(MAGIC))];
+    let words = [
+        (24, 0x10_0000),
+        (56, 0),
+        (60, 0x10_0000),
+        (68, 4096),
+        (72, 4096),
+        (128, MAGIC),
+        (136, 0u32.wrapping_sub(MAGIC)),
+    ];
     for (at, value) in words {
         image[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
     }

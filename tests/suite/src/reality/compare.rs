@@ -62,7 +62,10 @@ impl Differences {
     pub(super) fn identity(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
         let planned = &plan.identity;
         let four = |id: u32| [id; 4].map(|id| id.to_string()).join(" ");
-        let groups: Vec<String> = planned.groups.iter().map(u32::to_string).collect();
+        // The kernel sorts them.
+        let mut groups = planned.groups.clone();
+        groups.sort_unstable();
+        let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
         let mut expected = vec![
             ("Uid", four(planned.uid)),
             ("Gid", four(planned.gid)),
@@ -105,7 +108,8 @@ impl Differences {
             .map(|entry| std::fs::read_link(entry.path()).unwrap().display().to_string())
             .collect();
         let count = |part: &str| open.iter().filter(|target| target.contains(part)).count();
-        let nets = tender.attach.iter().filter(|a| matches!(a.device, urunc_plan::launch::Device::Net { .. }));
+        let nets =
+            tender.attach.iter().filter(|a| matches!(a.device, urunc_plan::launch::Device::Net { .. }));
         let nets = nets.count();
         let blocks = tender.attach.len() - nets;
         let seen = (count("[eventpoll]"), count("[timerfd]"), count("/dev/net/tun"), open.len());

@@ -11,6 +11,7 @@ use crate::harness::Case;
 use crate::image::{bzimage, idle_with, multiboot};
 use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::NamespaceKind;
@@ -18,11 +19,12 @@ use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::{NetFacts, Request};
 
 /// Golden cases that are the plan of another host or of no unikernel, and what is tested in their place.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "a host with hardware virtualization"),
     ("kvm-absent", "a host without /dev/kvm"),
     ("network-unknown-at-create", "the plan before start"),
+    ("seccomp-qemu", "bad-image: a profile under which nothing can be executed"),
     ("process", "the group lifecycle"),
     ("process-from-settings-only", "the group lifecycle"),
 ];
@@ -40,7 +42,8 @@ const DATA: [&str; 2] = ["/opt/qemu/share", "/usr/share"];
 
 /// One case per directory that has a plan, its own or that of a case with the same outcome.
 pub(super) fn cases() -> Vec<Case> {
-    let mut names: Vec<String> = fs::read_dir(directory()).unwrap().map(|e| name(&e.unwrap().path())).collect();
+    let mut names: Vec<String> =
+        fs::read_dir(directory()).unwrap().map(|e| name(&e.unwrap().path())).collect();
     names.sort();
     assert!(ELSEWHERE.iter().all(|(name, _)| names.iter().any(|n| n == name)), "no such golden case");
     names.retain(|name| golden(name).is_some() && !ELSEWHERE.iter().any(|(other, _)| other == name));
@@ -71,7 +74,7 @@ fn run(s: &Sandbox, name: &str) {
         serde_json::from_slice(&fs::read(directory.join("request.json")).unwrap()).unwrap();
     let net = fs::read(directory.join("net.json")).ok();
     let net: Option<NetFacts> = net.map(|bytes| serde_json::from_slice(&bytes).unwrap());
-    let mut expected = text_of(&golden(name).unwrap());
+    let mut expected = golden(name).unwrap().to_string();
 
     // Removed after a failure, too.
     let _network = Network(s);
@@ -90,14 +93,13 @@ fn run(s: &Sandbox, name: &str) {
     host(&mut plan, &mut expected);
     if net.is_some() && hides {
         // resolv.conf is a mount of the engine, which the case is too small to have.
-        plan["notices"].as_array_mut().unwrap().retain(|n| !n["text"].as_str().unwrap().contains("/etc/resolv.conf"));
+        plan["notices"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|n| !n["text"].as_str().unwrap().contains("/etc/resolv.conf"));
     }
     compare("", &plan, &expected, &mut seen);
     seen.none();
-}
-
-fn text_of(value: &Value) -> String {
-    value.to_string()
 }
 
 /// Makes the network of the case, and names it where the request makes or joins one.
@@ -124,9 +126,9 @@ fn settings(s: &Sandbox, request: &Request) {
     monitors.entry("qemu".into()).or_default().path = monitor_path().display().to_string();
     let mut text = String::new();
     for (name, monitor) in monitors {
-        text += &format!("[monitors.{name}]\n");
+        writeln!(text, "[monitors.{name}]").unwrap();
         let mut line = |key: &str, value: Option<String>| {
-            text += &value.map(|value| format!("{key} = {value}\n")).unwrap_or_default();
+            value.map(|value| writeln!(text, "{key} = {value}").unwrap());
         };
         let quoted = |value: &String| (!value.is_empty()).then(|| format!("{value:?}"));
         line("path", quoted(&monitor.path));

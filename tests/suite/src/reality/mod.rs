@@ -37,6 +37,10 @@ const CASES: &[(&str, Change)] = &[
     ("with-host-and-domain-name", |_, b| {
         b.with("/hostname", json!("web-2")).with("/domainname", json!("example.net"))
     }),
+    ("with-the-seccomp-profile-of-an-engine", |_, b| {
+        let deny = json!({"names": ["mkdirat", "unlinkat", "reboot"], "action": "SCMP_ACT_ERRNO"});
+        b.with("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [deny]}))
+    }),
     ("with-environment-and-arguments", |_, b| {
         b.with("/process/env", json!(["A=b c", "D=e=f"]))
             .with("/process/args", json!(["/app", "x y", "probe=brief", "probe=qmp"]))
@@ -72,12 +76,11 @@ fn play(c: &Container<'_>, bundle: &Bundle, seen: &mut Differences) -> Value {
     let printed = values(s.run(["plan", "--json", &c.id]).ok().json());
     let plan = parse(&printed);
     if let Exec::Program(program) = &plan.exec {
-        let report = match &mut terminal {
-            Some(terminal) => read_line(terminal),
-            None => {
-                until("the probe reports", || text(&output).contains('\n'));
-                text(&output)
-            }
+        let report = if let Some(terminal) = &terminal {
+            read_line(terminal)
+        } else {
+            until("the probe reports", || text(&output).contains('\n'));
+            text(&output)
         };
         let line = report.lines().find(|line| line.starts_with('{')).expect("a report");
         seen.program(&serde_json::from_str(line).expect("a report"), program);
