@@ -128,7 +128,9 @@ fn settings(s: &Sandbox, request: &Request) {
     for (name, monitor) in monitors {
         writeln!(text, "[monitors.{name}]").unwrap();
         let mut line = |key: &str, value: Option<String>| {
-            value.map(|value| writeln!(text, "{key} = {value}").unwrap());
+            if let Some(value) = value {
+                writeln!(text, "{key} = {value}").unwrap();
+            }
         };
         let quoted = |value: &String| (!value.is_empty()).then(|| format!("{value:?}"));
         line("path", quoted(&monitor.path));
