@@ -49,8 +49,8 @@ fn close_inherited(command: &Command) {
 struct ExecImpossible(String);
 
 fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
-    if let Some(error) = delegated(global, &command) {
-        return Err(error);
+    if let Some(result) = delegated(global, &command) {
+        return result;
     }
     match command {
         Command::Text(text) => command::print(&text).map(|()| 0),
@@ -76,9 +76,9 @@ fn exec(global: &Global, id: String) -> anyhow::Result<u8> {
     Err(ExecImpossible(id).into())
 }
 
-/// Every command on a container that was given to another runtime goes there with identical argv. Returns only when
-/// the container is ours or unknown, or on failure.
-fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
+/// Every command on a container that was given to another runtime goes there with identical argv. `None` when the
+/// container is ours or unknown.
+fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
     let id = command.id()?;
     if matches!(command, Command::Create(_) | Command::Run { .. }) {
         return None;
@@ -89,8 +89,13 @@ fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
     }
     let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
     let verdict = delegate::recall(&store, id, &default)?;
-    if matches!(command, Command::Delete { .. }) {
+    if !matches!(command, Command::Delete { .. }) {
+        return Some(Err(delegate::exec(&verdict.runtime)));
+    }
+    // The verdict lives as long as the container: the other runtime may refuse.
+    let code = delegate::spawn(&verdict.runtime);
+    if matches!(code, Ok(0)) {
         delegate::forget(&store, id);
     }
-    Some(delegate::exec(&verdict.runtime))
+    Some(code)
 }

@@ -11,6 +11,8 @@ use urunc_sys::{atomic, process};
 
 use crate::bundle::Hooks;
 
+/// The state files of runc and of crun: a directory with one of them is a container of theirs.
+pub const FOREIGN: [&str; 2] = ["state.json", "status"];
 const RECORD: &str = "record.json";
 const PLAN: &str = "plan.json";
 const STATUS: &str = "status.json";
@@ -170,7 +172,7 @@ impl Store {
         Ok(container)
     }
 
-    /// Opens a container of ours; `None` when there is none by this id (it may be runc's).
+    /// Opens a container of ours; `None` when there is none by this id (it may be another runtime's).
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -179,7 +181,8 @@ impl Store {
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let foreign = rustix::fs::statat(&dir, "state.json", rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        let foreign = FOREIGN.iter().any(|name| rustix::fs::statat(&dir, *name, flags).is_ok());
         Ok((!foreign).then(|| Container { id: id.to_owned(), dir }))
     }
 

@@ -58,8 +58,8 @@ pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
     }
 }
 
-/// Runs the other runtime's `create` and keeps the verdict if it succeeds.
-fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
+/// Runs the other runtime's `create` (or `run --detach`) and keeps the verdict if it succeeds.
+pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
     let store = Store::open(&global.root, true)?;
     delegate::remember(&store, id, verdict)?;
     let code = delegate::spawn(&verdict.runtime);
