@@ -21,6 +21,7 @@ guests:
 probe:
 	$(CARGO) build --release --locked --target $(TARGET) -p probe
 	install -D $(RELEASE)/probe dist/test/probe
+	ln -f dist/test/probe dist/test/monitor
 
 fmt:
 	$(CARGO) fmt --all

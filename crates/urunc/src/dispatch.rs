@@ -48,8 +48,8 @@ fn close_inherited(command: &Command) {
 }
 
 fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
-    if let Some(outcome) = delegated(global, &command) {
-        return outcome;
+    if let Some(result) = delegated(global, &command) {
+        return result;
     }
     match command {
         Command::Text(text) => command::print(&text).map(|()| 0),
@@ -75,8 +75,8 @@ fn exec(global: &Global, id: &str) -> anyhow::Result<u8> {
     bail!("container {id} has no agent: exec is not possible in a unikernel")
 }
 
-/// Every command on a container that was given to another runtime goes there with identical argv. Returns only when
-/// the container is ours or unknown, or on failure.
+/// Every command on a container that was given to another runtime goes there with identical argv. `None` when the
+/// container is ours or unknown.
 fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
     let id = command.id()?;
     if matches!(command, Command::Create(_) | Command::Run { .. }) {
@@ -91,6 +91,7 @@ fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
     if !matches!(command, Command::Delete { .. }) {
         return Some(Err(delegate::exec(&verdict.runtime)));
     }
+    // The verdict lives as long as the container: the other runtime may refuse.
     let code = delegate::spawn(&verdict.runtime);
     if matches!(code, Ok(0)) {
         delegate::forget(&store, id);

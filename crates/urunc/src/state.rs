@@ -173,7 +173,7 @@ impl Store {
         Ok(container)
     }
 
-    /// Opens a container of ours; `None` when there is none by this id (it may be runc's).
+    /// Opens a container of ours; `None` when there is none by this id (it may be another runtime's).
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -182,9 +182,8 @@ impl Store {
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let foreign = FOREIGN
-            .iter()
-            .any(|name| rustix::fs::statat(&dir, *name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok());
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        let foreign = FOREIGN.iter().any(|name| rustix::fs::statat(&dir, *name, flags).is_ok());
         Ok((!foreign).then(|| Container { id: id.to_owned(), dir }))
     }
 

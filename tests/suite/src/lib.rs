@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod command;
 pub mod container;
 pub mod crash;
+pub mod delegation;
 pub mod differences;
 pub mod harness;
 pub mod image;

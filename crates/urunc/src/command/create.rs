@@ -60,8 +60,8 @@ pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
     }
 }
 
-/// Runs the other runtime's `create` and keeps the verdict if it succeeds.
-fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
+/// Runs the other runtime's `create` (or `run --detach`) and keeps the verdict if it succeeds.
+pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
     let store = Store::open(&global.root, true)?;
     // A second container of this id will be refused; the verdict about the first one stays.
     let known = delegate::recall(&store, id, "").is_some();

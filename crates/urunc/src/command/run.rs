@@ -21,6 +21,7 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     let (ours, theirs) = urunc_sys::fdpass::pair()?;
     let created = match create::create(global, launch, (!detach).then_some(theirs))? {
         Outcome::Created(created) => created,
+        Outcome::Delegated(verdict) if detach => return create::delegated(global, &launch.id, &verdict),
         Outcome::Delegated(verdict) => return Err(delegate::exec(&verdict.runtime)),
     };
     let relay = match created.container.plan()?.console {
