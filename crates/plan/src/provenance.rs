@@ -49,6 +49,7 @@ pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<S
 fn monitor(req: &Request, plan: &LaunchPlan, settings: impl Fn(&str) -> String) -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     let mut set = |pointer: &str, from: String| sources.insert(pointer.to_owned(), from);
+    let data_path = req.settings.monitors.get(&plan.monitor).map_or("", |monitor| &monitor.data_path);
     match &plan.exec {
         Exec::Program(program) => {
             set("/exec/program", format!("monitor {}", plan.monitor));
@@ -65,6 +66,7 @@ fn monitor(req: &Request, plan: &LaunchPlan, settings: impl Fn(&str) -> String) 
                         "-m" => "memory.guest_mib".to_owned(),
                         "-smp" => settings("default_vcpus"),
                         "-accel" => "host: kvm".to_owned(),
+                        "-L" if data_path.is_empty() => "host: monitor".to_owned(),
                         "-L" => settings("data_path"),
                         _ => continue,
                     };
