@@ -27,6 +27,7 @@ fmt:
 	$(CARGO) fmt --all
 
 lint:
+	scripts/check-deps.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 

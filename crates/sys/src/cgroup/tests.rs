@@ -26,11 +26,15 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let _ = remove(&self.plan);
+        let _ = remove_all(&self.plan);
         for group in &self.plan.groups {
             let _ = fs::remove_dir(leaf(group).parent().unwrap());
         }
     }
+}
+
+fn remove_all(plan: &Cgroup) -> Result<()> {
+    plan.groups.iter().try_for_each(remove)
 }
 
 fn planned(resources: &str, facts: &CgroupFacts) -> Cgroup {
@@ -127,12 +131,12 @@ fn limits_are_written_and_everything_goes() {
     for group in &own.plan.groups {
         assert_eq!(directory::processes(group).unwrap(), [pid]);
     }
-    remove(&own.plan).unwrap();
+    remove_all(&own.plan).unwrap();
     assert!(
         own.plan.groups.iter().all(|group| !leaf(group).exists() && leaf(group).parent().unwrap().exists())
     );
     assert!(!child.wait().unwrap().success());
-    remove(&own.plan).unwrap();
+    remove_all(&own.plan).unwrap();
     assert!(pids(&own.plan).unwrap().is_empty());
 }
 
@@ -277,7 +281,7 @@ fn v2_removal_kills() {
     // SAFETY: pause only.
     let pid = clone_into(&dir, || unsafe { libc::pause() });
     assert_eq!(pids(&own.plan).unwrap(), [pid]);
-    remove(&own.plan).unwrap();
+    remove_all(&own.plan).unwrap();
     assert!(!leaf(&own.plan.groups[0]).exists());
     assert_eq!(libc::WTERMSIG(wait_for(pid)), libc::SIGKILL);
 }
