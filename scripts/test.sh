@@ -52,7 +52,7 @@ group suite-build cargo build --release --locked -p suite -p ledger
 export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 group size scripts/check-size.sh
-for name in lifecycle bad-config bad-image reality golden delegation crash crash-guest storm; do
+for name in lifecycle bad-config bad-image reality golden delegation memory crash crash-guest storm; do
     group "$name" suite "$name"
 done
 # The suite proves itself on a runtime that is known.
