@@ -14,6 +14,7 @@ pub mod differences;
 pub mod harness;
 pub mod image;
 pub mod lifecycle;
+pub mod memory;
 pub mod reality;
 pub mod review;
 pub mod sandbox;

@@ -14,12 +14,13 @@ fn main() {
     cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
+    cases.extend(suite::memory::cases());
     if Runtime::from_env().flavour == Flavour::Runc {
         // It boots no image.
         cases.retain(|case| {
             !matches!(
                 case.group,
-                "bad-image" | "reality" | "golden" | "delegation" | "crash-guest" | "review"
+                "bad-image" | "reality" | "golden" | "delegation" | "memory" | "crash-guest" | "review"
             )
         });
     }

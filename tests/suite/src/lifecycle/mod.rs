@@ -5,7 +5,7 @@ mod create;
 mod delete;
 mod hooks;
 mod kill;
-mod limits;
+pub(crate) mod limits;
 mod namespaces;
 mod run;
 mod state;
