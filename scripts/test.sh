@@ -46,7 +46,7 @@ suite() {
 group build make build probe
 group lint make lint
 # One selection of packages for tests and programs: another one has other features, and builds the same crates again.
-group unit cargo test --workspace --locked
+group unit cargo test --workspace --locked --no-fail-fast
 group programs cargo build --workspace --locked
 
 export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
