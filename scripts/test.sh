@@ -53,7 +53,7 @@ export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 group size scripts/check-size.sh
 group features scripts/check-features.sh dist/urunc
-for name in lifecycle bad-config bad-image reality crash crash-guest storm; do
+for name in lifecycle bad-config bad-image reality golden delegation crash crash-guest storm review; do
     group "$name" suite "$name"
 done
 # The suite proves itself on a runtime that is known.

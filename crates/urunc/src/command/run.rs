@@ -21,6 +21,7 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     let (ours, theirs) = urunc_sys::fdpass::pair()?;
     let created = match create::create(global, launch, (!detach).then_some(theirs))? {
         Outcome::Created(created) => created,
+        Outcome::Delegated(verdict) if detach => return create::delegated(global, &launch.id, &verdict),
         Outcome::Delegated(verdict) => return Err(delegate::exec(&verdict.runtime)),
     };
     let relay = match created.container.plan()?.console {
@@ -38,8 +39,10 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     if detach {
         return Ok(0);
     }
+    // As long as the guest runs, the container is everybody's.
+    created.container.unlock();
     let code = wait(&created, relay)?;
-    if !keep {
+    if !keep && created.container.lock(&created.store)? {
         remove(&created);
     }
     Ok(u8::try_from(code).unwrap_or(255))

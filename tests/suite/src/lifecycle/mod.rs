@@ -1,6 +1,6 @@
 //! The life of a container as the OCI runtime specification and runc's command line have it, verb by verb.
 
-mod console;
+pub(crate) mod console;
 mod create;
 mod delete;
 mod hooks;
