@@ -46,14 +46,21 @@ suite() {
 group build make build probe
 group lint make lint
 # One selection of packages for tests and programs: another one has other features, and builds the same crates again.
-group unit cargo test --workspace --locked
+group unit cargo test --workspace --locked --no-fail-fast
 group programs cargo build --workspace --locked
 
-export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
+# A monitor is trusted only where root alone can write: below a clone in /tmp it is not.
+trusted=$(mktemp -d /var/lib/urunc-test.XXXXXX)
+trap 'rm -rf "$logs" "$trusted"' EXIT
+cp dist/test/probe dist/test/monitor "$trusted/"
+export GUESTS=$PWD/dist/guests PROBE=$trusted/probe TMPDIR=$trusted
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 group size scripts/check-size.sh
 group features scripts/check-features.sh dist/urunc
-for name in lifecycle bad-config bad-image reality golden delegation memory crash crash-guest storm review; do
+# Every group the suite has, so none is forgotten here.
+mapfile -t names < <(target/debug/suite --list | cut -d/ -f1 | sort -u)
+[ ${#names[@]} -gt 0 ] || report suite 0 1 0 0
+for name in "${names[@]}"; do
     group "$name" suite "$name"
 done
 # The suite proves itself on a runtime that is known.
@@ -66,5 +73,6 @@ done
 
 echo "---"
 cat "$logs/groups"
-echo "$passed passed, $failed failed, $skipped skipped, $SECONDS s"
+echo "all groups: $SECONDS seconds"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$skipped" -eq 0 ]
