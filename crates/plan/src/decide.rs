@@ -208,10 +208,11 @@ fn machine<'a>(
         let why = format!("vm.mmap_min_addr is {}, spt guests need 65536 or less", host.mmap_min_addr);
         return Err(PlanError::Host { why });
     }
-    let data = settings.map(|settings| settings.data_path.as_str()).filter(|path| !path.is_empty());
+    // The directory that is bound: of the configured path, or of the one that was found.
+    let data = host.monitor.as_ref().and_then(|monitor| monitor.data.first());
     Ok(Machine {
         program,
-        data: data.unwrap_or("/usr/share/qemu"),
+        data: data.map_or("/usr/share/qemu", String::as_str),
         cmdline: String::new(),
         args,
         env: &req.env,

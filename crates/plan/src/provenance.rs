@@ -7,9 +7,9 @@ use crate::{HostFacts, Request};
 
 /// JSON pointer to input, for every leaf or one of its ancestors.
 pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<String, String> {
-    let keys = match req.image.origin.as_str() {
-        "" => "settings: delegate".to_owned(),
-        origin => origin.to_owned(),
+    let key = |key: &str| match req.image.origin.as_str() {
+        "" => "settings: runtime.delegate".to_owned(),
+        origin => format!("{origin}: {key}"),
     };
     let settings = |field: &str| {
         let file = if req.settings.origin.is_empty() { "built-in settings" } else { &req.settings.origin };
@@ -18,9 +18,14 @@ pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<S
     let mut sources: BTreeMap<String, String> =
         FIXED.iter().map(|(pointer, from)| ((*pointer).to_owned(), (*from).to_owned())).collect();
     let mut set = |pointer: &str, from: String| sources.insert(pointer.to_owned(), from);
-    set("/guest", format!("{keys}: unikernelType"));
-    set("/monitor", format!("{keys}: hypervisor"));
-    set("/root/image_files", format!("{keys}: binary, initrd, block"));
+    set("/guest", key("unikernelType"));
+    set("/monitor", key("hypervisor"));
+    for (index, file) in plan.root.image_files.iter().enumerate() {
+        set(&format!("/root/image_files/{index}"), key(&file.key));
+    }
+    for (field, from) in NET.iter().filter(|_| plan.net.is_some()) {
+        set(&format!("/net/{field}"), (*from).to_owned());
+    }
     set("/root/binds", format!("host: {}", host.monitor.as_ref().map_or("", |monitor| &monitor.path)));
     for (index, filter) in plan.seccomp.iter().enumerate() {
         let from =
@@ -30,34 +35,69 @@ pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<S
     if plan.memory.limit_bytes.is_none() {
         set("/memory/guest_mib", settings("default_memory_mb"));
     }
-    if req.user.uid != plan.identity.uid || req.user.gid != plan.identity.gid {
+    if req.user.uid != plan.identity.uid {
         set("/identity/uid", settings("uid_range"));
+    }
+    if req.user.gid != plan.identity.gid {
         set("/identity/gid", settings("uid_range"));
     }
+    sources.extend(monitor(req, plan, settings));
+    sources
+}
+
+/// The sources of [`LaunchPlan::exec`]; `settings` names the source of a field of the monitor's settings.
+fn monitor(req: &Request, plan: &LaunchPlan, settings: impl Fn(&str) -> String) -> BTreeMap<String, String> {
+    let mut sources = BTreeMap::new();
+    let mut set = |pointer: &str, from: String| sources.insert(pointer.to_owned(), from);
+    let data_path = req.settings.monitors.get(&plan.monitor).map_or("", |monitor| &monitor.data_path);
     match &plan.exec {
         Exec::Program(program) => {
             set("/exec/program", format!("monitor {}", plan.monitor));
             set("/exec/program/path", "host: monitor".to_owned());
-            if let Some(append) = program.args.iter().position(|arg| arg == "-append") {
-                let from = format!("guest {}: config.json process.args, process.env, network", plan.guest);
-                set(&format!("/exec/program/args/{}", append + 1), from);
-            }
             if plan.monitor == "process" {
                 set("/exec/program/path", "config.json: process.args".to_owned());
                 set("/exec/program/args", "config.json: process.args".to_owned());
                 set("/exec/program/env", "config.json: process.env".to_owned());
                 set("/exec/program/cwd", "config.json: process.cwd".to_owned());
+            } else {
+                for (index, pair) in program.args.windows(2).enumerate() {
+                    let from = match pair[0].as_str() {
+                        "-append" => format!("{}, network", command(plan, "process.args, process.env")),
+                        "-m" => "memory.guest_mib".to_owned(),
+                        "-smp" => settings("default_vcpus"),
+                        "-accel" => "host: kvm".to_owned(),
+                        "-L" if data_path.is_empty() => "host: monitor".to_owned(),
+                        "-L" => settings("data_path"),
+                        _ => continue,
+                    };
+                    set(&format!("/exec/program/args/{index}"), from.clone());
+                    set(&format!("/exec/program/args/{}", index + 1), from);
+                }
             }
         }
         Exec::Tender(_) => {
             set("/exec/tender", "built-in monitor".to_owned());
-            set("/exec/tender/cmdline", format!("guest {}: config.json process.args, network", plan.guest));
+            set("/exec/tender/cmdline", format!("{}, network", command(plan, "process.args")));
             set("/exec/tender/memory_mib", "memory.guest_mib".to_owned());
             set("/exec/tender/attach", format!("manifest of {}", req.image.binary));
         }
     }
     sources
 }
+
+fn command(plan: &LaunchPlan, fields: &str) -> String {
+    format!("guest {}: config.json {fields}", plan.guest)
+}
+
+/// Members of the connection that the network namespace does not say.
+const NET: &[(&str, &str)] = &[
+    ("alias", "container id"),
+    ("gid", "identity.gid"),
+    ("name", "first free name"),
+    ("nameservers", "config.json: mounts: /etc/resolv.conf"),
+    ("uid", "identity.uid"),
+    ("vnet_hdr", "monitor"),
+];
 
 /// What is the same for every plan.
 const FIXED: &[(&str, &str)] = &[

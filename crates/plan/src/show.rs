@@ -4,16 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::LaunchPlan;
 
+mod text;
+
+pub use text::text;
+
 /// The plan as JSON: every leaf is `{"value": …, "from": …}`; an empty list or object is a leaf.
 pub fn json(plan: &LaunchPlan) -> Value {
     annotate(plan, "", &tree(plan))
-}
-
-/// The plan as lines `path = value  (source)`; what is empty is left out.
-pub fn text(plan: &LaunchPlan) -> String {
-    let mut lines = Vec::new();
-    collect(plan, "", &tree(plan), &mut lines);
-    lines.concat()
 }
 
 /// The input that the value at a JSON pointer comes from; `None` is a defect.
@@ -58,36 +55,4 @@ fn annotate(plan: &LaunchPlan, pointer: &str, value: &Value) -> Value {
         }
         leaf => json!({ "value": leaf, "from": source(plan, pointer) }),
     }
-}
-
-fn collect(plan: &LaunchPlan, pointer: &str, value: &Value, lines: &mut Vec<String>) {
-    match value {
-        Value::Null => {}
-        Value::Object(members) if members.is_empty() => {}
-        Value::Array(items) if items.is_empty() => {}
-        Value::Object(members) if !flat(plan, pointer, members.values()) => {
-            for (name, value) in members {
-                collect(plan, &child(pointer, name), value, lines);
-            }
-        }
-        Value::Array(items) if !flat(plan, pointer, items.iter()) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(plan, &child(pointer, &index.to_string()), item, lines);
-            }
-        }
-        line => {
-            let path =
-                pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
-            let from = source(plan, pointer).unwrap_or("?");
-            lines.push(format!("{path} = {line}  ({from})\n"));
-        }
-    }
-}
-
-/// Plain values that all come from the same input fit on one line.
-fn flat<'a>(plan: &LaunchPlan, pointer: &str, mut values: impl Iterator<Item = &'a Value>) -> bool {
-    let inside = format!("{pointer}/");
-    values.all(|value| !value.is_array() && !value.is_object())
-        && source(plan, pointer).is_some()
-        && !plan.sources.keys().any(|source| source.starts_with(&inside))
 }

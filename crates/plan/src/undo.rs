@@ -1,21 +1,39 @@
-//! What `delete` takes back: exactly what the plan lists, in this order.
+//! What `delete` takes back: exactly what the stored plan lists, in reverse order of its making.
 
 use crate::LaunchPlan;
-use crate::launch::Tap;
+use crate::launch::{Cgroup, CgroupGroup, Tap};
 
 /// One thing to take back; each is idempotent, so that a half-done launch can be undone as well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
-    /// Remove the redirect and the tap, if its alias is ours.
-    Tap(Box<Tap>),
-    /// Remove a cgroup directory, absolute path, after killing what is left in it. Parents stay: engines share them.
-    Cgroup(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo<'a> {
+    /// Remove the redirect and the tap, if they bear the container's mark.
+    Network(&'a Tap),
+    /// Kill what is left in a cgroup directory and remove it. Parents stay: engines share them.
+    Cgroup(&'a CgroupGroup),
 }
 
-/// The list; the private root, its files and its namespaces end with the monitor itself.
-pub fn undo(plan: &LaunchPlan) -> Vec<Undo> {
-    let tap = plan.net.iter().map(|tap| Undo::Tap(Box::new(tap.clone())));
-    let groups =
-        plan.cgroup.groups.iter().rev().map(|group| Undo::Cgroup(format!("{}{}", group.mount, group.path)));
-    tap.chain(groups).collect()
+/// The list. A new field of the plan does not compile until it is decided here whether it outlives the monitor.
+pub fn undo(plan: &LaunchPlan) -> Vec<Undo<'_>> {
+    let LaunchPlan {
+        net,
+        cgroup: Cgroup { groups, device_rules: _ },
+        // These end with the monitor's process and its namespaces.
+        namespaces: _,
+        root: _,
+        identity: _,
+        seccomp: _,
+        exec: _,
+        console: _,
+        // These do nothing.
+        version: _,
+        guest: _,
+        monitor: _,
+        mode: _,
+        memory: _,
+        notices: _,
+        annotations: _,
+        sources: _,
+    } = plan;
+    let network = net.iter().map(Undo::Network);
+    network.chain(groups.iter().rev().map(Undo::Cgroup)).collect()
 }

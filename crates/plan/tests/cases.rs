@@ -93,7 +93,7 @@ fn assert_sources(plan: &LaunchPlan) {
         }
     }
     leaves(&urunc_plan::show::json(plan), "");
-    assert!(!urunc_plan::show::text(plan).contains("(?)"));
+    assert!(!urunc_plan::show::text(plan).contains("# ?\n"));
 }
 
 fn compare(dir: &Path, outcome: &Outcome) -> Result<(), Failed> {

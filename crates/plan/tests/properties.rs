@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use urunc_plan::launch::{Exec, LaunchPlan};
 use urunc_plan::memory::{self, Bounds, MIB, Overhead};
-use urunc_plan::{HostFacts, NetFacts, PlanError, Request, annotations, decide, monitor, negotiate, undo};
+use urunc_plan::undo::{Undo, undo};
+use urunc_plan::{HostFacts, NetFacts, PlanError, Request, annotations, decide, monitor, negotiate};
 
 mod support;
 
@@ -85,12 +86,22 @@ fn every_kind_of_refusal_has_a_case() {
     assert_eq!(found, all.map(str::to_owned).into());
 }
 
+/// The receipt: what `delete` reads back undoes each group and the tap, once, and nothing else.
 #[test]
 fn undo_takes_back_what_a_plan_made() {
     for (case, plan) in planned() {
-        let undone = undo::undo(&plan).len();
-        let made = plan.cgroup.groups.len() + usize::from(plan.net.is_some());
-        assert_eq!(undone, made, "{}", case.name);
+        let stored: LaunchPlan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        assert_eq!(stored, plan, "{}", case.name);
+        let (mut taps, mut groups) = (Vec::new(), Vec::new());
+        for step in undo(&stored) {
+            match step {
+                Undo::Network(tap) => taps.push(tap),
+                Undo::Cgroup(group) => groups.push(group),
+            }
+        }
+        groups.reverse();
+        assert_eq!(taps, plan.net.iter().collect::<Vec<_>>(), "{}", case.name);
+        assert_eq!(groups, plan.cgroup.groups.iter().collect::<Vec<_>>(), "{}", case.name);
     }
 }
 

@@ -128,9 +128,24 @@ pub fn kill(pidfd: BorrowedFd<'_>) {
 /// # Errors
 /// poll(2)'s errno except EINTR.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>> {
+    wait_ready(fds, &[], timeout)
+}
+
+/// [`wait_readable`] of the first list or until one of the second is writable. Gives the readiness of each, in order.
+///
+/// # Errors
+/// As [`wait_readable`].
+pub fn wait_ready(
+    readable: &[BorrowedFd<'_>],
+    writable: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> Result<Vec<bool>> {
     let deadline = timeout.map(|t| Instant::now() + t);
+    let all = || {
+        readable.iter().map(|fd| (fd, PollFlags::IN)).chain(writable.iter().map(|fd| (fd, PollFlags::OUT)))
+    };
     loop {
-        let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> = all().map(|(fd, events)| PollFd::new(fd, events)).collect();
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let spec =
             left.map(|d| Timespec { tv_sec: d.as_secs() as i64, tv_nsec: i64::from(d.subsec_nanos()) });
@@ -322,6 +337,16 @@ pub fn set_name(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
     }
+}
+
+/// Makes this process undumpable until its next exec: without CAP_SYS_PTRACE nobody, not even root, can attach to it or
+/// follow its links below /proc (prctl(PR_SET_DUMPABLE)).
+///
+/// # Errors
+/// prctl(2)'s errno.
+pub fn hide() -> Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|e| SysError::new("prctl", "not dumpable", e))
 }
 
 /// Children whose parent dies become ours (prctl(PR_SET_CHILD_SUBREAPER)).

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use urunc_plan::LaunchPlan;
 use urunc_plan::input::{NamespaceKind, Request};
+use urunc_plan::undo::{Undo, undo};
 use urunc_sys::{cgroup, net, process};
 
 use crate::state::{Container, Store};
@@ -35,28 +36,26 @@ pub fn network_namespace(process: Option<i32>, request: &Request) -> Option<Owne
     live.or_else(by_path).map(Into::into)
 }
 
-/// Undoes the network and the cgroups of a container whose process is gone.
+/// Takes back everything a plan did, of a container whose process is gone.
 ///
 /// # Errors
-/// What is left.
+/// The first thing that could not be taken back; the others are all the same.
 pub fn apply(plan: &LaunchPlan, netns: Option<&OwnedFd>) -> anyhow::Result<()> {
-    if let (Some(tap), Some(netns)) = (&plan.net, netns) {
-        net::disconnect(netns.as_fd(), tap)?;
+    let mut outcome = Ok(());
+    for step in undo(plan) {
+        let done = match step {
+            // A network namespace that nobody can name any more is gone, and the tap with it.
+            Undo::Network(tap) => netns.map_or(Ok(()), |netns| net::disconnect(netns.as_fd(), tap)),
+            Undo::Cgroup(group) => cgroup::remove(group),
+        };
+        outcome = outcome.and(done);
     }
-    Ok(cgroup::remove(&plan.cgroup)?)
+    Ok(outcome?)
 }
 
 /// Takes back the intent alone.
 pub fn intent(store: &Store, container: &Container) {
     if let Err(error) = container.remove(store) {
         log::warn!("not undone: {error:#}");
-    }
-}
-
-/// A failed create: init is dead already; the rest goes as `delete` would do it.
-pub fn failed_create(store: &Store, container: &Container, plan: &LaunchPlan) {
-    match apply(plan, None) {
-        Ok(()) => intent(store, container),
-        Err(error) => log::warn!("not undone: {error:#}"),
     }
 }

@@ -16,6 +16,7 @@ pub mod image;
 pub mod lifecycle;
 pub mod memory;
 pub mod reality;
+pub mod review;
 pub mod sandbox;
 pub mod storm;
 pub mod usage;

@@ -11,6 +11,7 @@ fn main() {
     cases.extend(suite::bad_input::cases());
     cases.extend(suite::crash::cases());
     cases.extend(suite::storm::cases());
+    cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
@@ -19,7 +20,7 @@ fn main() {
         cases.retain(|case| {
             !matches!(
                 case.group,
-                "bad-image" | "reality" | "golden" | "delegation" | "memory" | "crash-guest"
+                "bad-image" | "reality" | "golden" | "delegation" | "memory" | "crash-guest" | "review"
             )
         });
     }

@@ -35,7 +35,7 @@ pub fn facts() -> Result<CgroupFacts> {
 ///
 /// # Errors
 /// File and value of a refused write; a group that has processes already. Directories made by this call are gone then,
-/// others are as they were: do not [`remove`] after a failure.
+/// others are as they were: do not [`remove`] them after a failure.
 pub fn prepare(plan: &Cgroup) -> Result<Option<OwnedFd>> {
     let mut made = Made::default();
     let mut v2 = None;
@@ -97,16 +97,9 @@ pub fn occupied(plan: &Cgroup) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Kills what is left in the container's groups and removes them; parents stay, as with runc. Idempotent.
-///
-/// # Errors
-/// The first group that could not be removed; the others are removed all the same.
-pub fn remove(plan: &Cgroup) -> Result<()> {
-    let mut outcome = Ok(());
-    for group in &plan.groups {
-        outcome = outcome.and(kill::remove(group));
-    }
-    outcome
+/// Kills what is left in a group of the container's and removes it; parents stay, as with runc. Idempotent.
+pub fn remove(group: &CgroupGroup) -> Result<()> {
+    kill::remove(group)
 }
 
 /// How many processes of the container the kernel killed for lack of memory; 0 when nothing counts them.

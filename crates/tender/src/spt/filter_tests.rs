@@ -1,5 +1,7 @@
 //! The filter on an interpreter, against a second statement of the rule.
 
+use urunc_plan::bpf::{MAX_LEN, SeccompData, ret, run};
+
 use super::*;
 
 const EPOLL: i32 = 9;
@@ -9,37 +11,8 @@ const DISK: i32 = 8;
 const CAPACITY: u64 = 0x1_0000_0400;
 
 /// What the kernel hands to a filter.
-struct Call {
-    number: u32,
-    arch: u32,
-    arguments: [u64; 6],
-}
-
-impl Call {
-    fn word(&self, offset: u32) -> u32 {
-        let arguments = self.arguments.iter().flat_map(|a| a.to_le_bytes());
-        let words = [self.number, self.arch, 0, 0].into_iter().flat_map(u32::to_le_bytes);
-        let bytes: Vec<u8> = words.chain(arguments).skip(offset as usize).take(4).collect();
-        u32::from_le_bytes(bytes.try_into().unwrap())
-    }
-}
-
-/// Classic BPF as the kernel runs it: jumps go forward only, every path ends in a return.
-fn run(program: &[Insn], call: &Call) -> u32 {
-    let (mut at, mut accumulator) = (0, 0);
-    loop {
-        let Insn { code, jt, jf, k } = program[at];
-        at += 1;
-        let branch = |taken: bool| usize::from(if taken { jt } else { jf });
-        match code {
-            LOAD => accumulator = call.word(k),
-            JUMP => at += k as usize,
-            EQUAL => at += branch(accumulator == k),
-            GREATER => at += branch(accumulator > k),
-            RETURN => return k,
-            _ => panic!("instruction {code:#x}"),
-        }
-    }
+fn call(nr: u32, arch: u32, args: [u64; 6]) -> SeccompData {
+    SeccompData { nr, arch, args, ..SeccompData::default() }
 }
 
 fn net(name: &str, fd: i32) -> Attached {
@@ -87,10 +60,10 @@ fn exactly_the_rule_is_allowed() {
     let (program, values) = (sample(), values());
     let mut passed = 0;
     let mut check = |number: u32, arguments: [u64; 6]| {
-        let expected = if allowed(number.into(), &arguments) { ALLOW } else { KILL };
-        let call = Call { number, arch: AUDIT_ARCH, arguments };
+        let expected = if allowed(number.into(), &arguments) { ret::ALLOW } else { ret::KILL_PROCESS };
+        let call = call(number, ABI.audit_arch(), arguments);
         assert_eq!(run(&program, &call), expected, "call {number} with {arguments:x?}");
-        passed += usize::from(expected == ALLOW);
+        passed += usize::from(expected == ret::ALLOW);
     };
     for number in (0..2048).chain((0..2048).map(|n| n | 1 << 30)).chain([1 << 31, u32::MAX]) {
         for &first in &values {
@@ -120,8 +93,11 @@ fn other_architectures_are_killed() {
     // i386, arm, x86_64 and aarch64, riscv64, none.
     for arch in [0x4000_0003, 0x4000_0028, 0xc000_003e, 0xc000_00b7, 0xc000_00f3, 0] {
         for number in 0..512 {
-            let call = Call { number, arch, arguments: [1, 0, 512, 0, 0, 0] };
-            assert!(arch == AUDIT_ARCH || run(&program, &call) == KILL, "call {number} of {arch:#x}");
+            let call = call(number, arch, [1, 0, 512, 0, 0, 0]);
+            assert!(
+                arch == ABI.audit_arch() || run(&program, &call) == ret::KILL_PROCESS,
+                "call {number} of {arch:#x}"
+            );
         }
     }
 }
@@ -131,9 +107,8 @@ fn without_devices_there_is_no_read() {
     let program = program(EPOLL, TIMER, &[]);
     for number in [libc::SYS_read, libc::SYS_pread64, libc::SYS_pwrite64] {
         for first in values() {
-            let call =
-                Call { number: u32::try_from(number).unwrap(), arch: AUDIT_ARCH, arguments: [first; 6] };
-            assert_eq!(run(&program, &call), KILL);
+            let call = call(u32::try_from(number).unwrap(), ABI.audit_arch(), [first; 6]);
+            assert_eq!(run(&program, &call), ret::KILL_PROCESS);
         }
     }
 }
@@ -143,21 +118,20 @@ fn without_devices_there_is_no_read() {
 fn sixty_three_devices_fit() {
     let disks: Vec<Attached> = (0..63).map(|n| disk("d", 20 + n, 512 << (n % 40))).collect();
     let program = program(EPOLL, TIMER, &disks);
-    assert!(program.len() <= 4096, "{}", program.len());
+    assert!(program.len() <= MAX_LEN, "{}", program.len());
     for (n, disk) in (0..63).zip(&disks) {
         let last = (512u64 << (n % 40)) - 512;
         let number = u32::try_from(libc::SYS_pwrite64).unwrap();
         let fd = u64::from(disk.fd.unsigned_abs());
-        let give =
-            |offset| run(&program, &Call { number, arch: AUDIT_ARCH, arguments: [fd, 0, 512, offset, 0, 0] });
-        assert_eq!((give(last), give(last + 1)), (ALLOW, KILL), "disk {n}");
+        let give = |offset| run(&program, &call(number, ABI.audit_arch(), [fd, 0, 512, offset, 0, 0]));
+        assert_eq!((give(last), give(last + 1)), (ret::ALLOW, ret::KILL_PROCESS), "disk {n}");
     }
     let nets: Vec<Attached> = (0..63).map(|n| net("n", 20 + n)).collect();
-    assert!(super::program(EPOLL, TIMER, &nets).len() <= 4096);
+    assert!(super::program(EPOLL, TIMER, &nets).len() <= MAX_LEN);
 }
 
 #[test]
 fn the_filter_stays_small() {
-    assert!(program(EPOLL, TIMER, &[]).len() <= 57);
-    assert!(sample().len() <= 120, "{}", sample().len());
+    assert!(program(EPOLL, TIMER, &[]).len() <= 64);
+    assert!(sample().len() <= 96);
 }

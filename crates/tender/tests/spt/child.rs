@@ -105,7 +105,8 @@ fn become_first_process(root: &str) {
         assert_eq!(libc::unshare(libc::CLONE_NEWPID), 0);
         let pid = libc::fork();
         if pid > 0 {
-            eprintln!("pid {pid}");
+            // One write: the child says READY on the same pipe at any moment.
+            std::io::stderr().write_all(format!("pid {pid}\n").as_bytes()).unwrap();
             let mut status = 0;
             assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
             let code = if libc::WIFSIGNALED(status) {

@@ -1,6 +1,6 @@
 //! `run`: create, start, wait, delete.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use urunc_sys::process;
 
@@ -28,6 +28,8 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
         Some(_) if launch.console_socket.is_none() => Relay::receive(ours.as_fd()),
         _ => Ok(Relay::none()),
     };
+    // Before the guest runs: a signal to us is then already its own, and not our end.
+    let signals = process::signals_as_fd()?;
     let started = relay.and_then(|relay| start::start(&created.container).map(|()| relay));
     let relay = match started {
         Ok(relay) => relay,
@@ -39,8 +41,10 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     if detach {
         return Ok(0);
     }
-    let code = wait(&created, relay)?;
-    if !keep {
+    // As long as the guest runs, the container is everybody's.
+    created.container.unlock();
+    let code = wait(&created, &signals, relay)?;
+    if !keep && created.container.lock(&created.store)? {
         remove(&created);
     }
     Ok(u8::try_from(code).unwrap_or(255))
@@ -53,8 +57,7 @@ fn remove(created: &Created) {
 }
 
 /// Waits for the guest; every signal that reaches us is the guest's, and so is every key.
-fn wait(created: &Created, mut relay: Relay) -> anyhow::Result<i32> {
-    let signals = process::signals_as_fd()?;
+fn wait(created: &Created, signals: &OwnedFd, mut relay: Relay) -> anyhow::Result<i32> {
     let pidfd = created.child.pidfd.as_fd();
     relay.resize();
     loop {
