@@ -2,12 +2,13 @@
 # run.sh GROUP...: checks a runtime under Docker, as users have it. Groups: ordinary, spt, qemu, bad, rounds.
 #
 # Runs inside scripts/docker-env.sh:  scripts/docker-env.sh dist/urunc tests/docker/run.sh ordinary spt qemu bad rounds
-# Own guests are taken from dist/guests (or $URUNC_GUESTS).
+# Own guests are taken from dist/guests (or $URUNC_GUESTS), the ledger from target/debug (or $URUNC_LEDGER).
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 guests=${URUNC_GUESTS:-$top/dist/guests}
+ledger=${URUNC_LEDGER:-$top/target/debug/ledger}
 [ -n "${DOCKER_HOST:-}" ] || { echo "run.sh: start it with scripts/docker-env.sh" >&2; exit 2; }
 for part in check containers images ordinary spt qemu rounds; do . "$here/$part.sh"; done
 
@@ -23,10 +24,8 @@ has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 rounds_group() {
     [ -n "${URUNC_ROUNDS_IMAGES:-}" ] || local URUNC_ROUNDS_IMAGES="spt-hello spt-idle linux"
     local image
-    has_image spt-hello || spt_images
-    has_image linux || linux_image
-    has_image ordinary || ordinary_image
     for image in $URUNC_ROUNDS_IMAGES; do
+        has_image "$image" || case $image in spt-*) spt_images ;; *) "${image}_image" ;; esac
         check "20 rounds of $image leave nothing" leaves_nothing 20 "$image"
     done
 }

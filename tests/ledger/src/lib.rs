@@ -26,8 +26,11 @@ pub struct Scope {
     pub roots: Vec<PathBuf>,
     /// Image and canary trees, compared by names, modes, owners, times, content and extended attributes.
     pub trees: Vec<PathBuf>,
-    /// Named network namespaces (`/run/netns/NAME`) whose devices, addresses, routes and queues are compared.
+    /// Named network namespaces (`/run/netns/NAME`) whose devices, addresses, routes and queues are compared; `self` is
+    /// the caller's own, in whole.
     pub netns: Vec<String>,
+    /// Names of programs whose threads come and go while nothing happens.
+    pub daemons: Vec<String>,
     /// Processes whose descriptors are compared.
     pub pids: Vec<u32>,
 }

@@ -20,11 +20,14 @@ const NLM_F_REQUEST_DUMP: u16 = 0x301;
 /// Parent of filters on the ingress hook, `TC_H_INGRESS` of linux/pkt_sched.h.
 const INGRESS: u32 = 0xffff_0000;
 
+/// The caller's own namespace among the named ones.
+const OWN: &str = "self";
+
 /// The devices of the caller's network namespace (tagged ones in a narrow scope) and of the named ones.
 pub(crate) fn links(scope: &Scope, out: &mut BTreeSet<String>) {
-    let here: BTreeSet<String> = describe().into_iter().filter(|line| scope.owns(line)).collect();
-    out.extend(here);
-    for name in &scope.netns {
+    let whole = scope.netns.iter().any(|name| name == OWN);
+    out.extend(describe().into_iter().filter(|line| whole || scope.owns(line)));
+    for name in scope.netns.iter().filter(|name| *name != OWN) {
         let Ok(namespace) = File::open(format!("/run/netns/{name}")) else { continue };
         // A thread of its own: the caller's network namespace never changes.
         let lines = std::thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! `ledger snapshot FILE [--tag T] [--parent PID] [--root DIR] [--tree DIR] [--netns NAME] [--pid PID]` and
-//! `ledger diff A B`: the ledger for scripts. Without tag and parent it covers the whole machine.
+//! `ledger snapshot FILE [--tag T] [--parent PID] [--root DIR] [--tree DIR] [--netns NAME] [--pid PID] [--daemon NAME]`
+//! and `ledger diff A B`: the ledger for scripts. Without tag and parent it covers the whole machine.
 #![allow(clippy::print_stdout)]
 
 use ledger::{Ledger, Scope, diff};
@@ -29,6 +29,7 @@ fn snapshot(file: &str, options: &[&str]) -> Result<ExitCode, String> {
             ["--root", value] => scope.roots.push(value.into()),
             ["--tree", value] => scope.trees.push(value.into()),
             ["--netns", value] => scope.netns.push(value.into()),
+            ["--daemon", value] => scope.daemons.push(value.into()),
             ["--pid", value] => scope.pids.push(number(value)?),
             _ => return Err(format!("unknown option or missing value: {}", option.join(" "))),
         }

@@ -77,7 +77,8 @@ fn owned(scope: &Scope) -> Vec<(Stat, String)> {
 /// Running processes; in a narrow scope with their number of threads (daemons of others come and go with theirs).
 pub(crate) fn running(scope: &Scope, out: &mut BTreeSet<String>) {
     for (stat, line) in owned(scope).into_iter().filter(|(s, _)| !matches!(s.state, 'Z' | 'X')) {
-        let threads = if scope.is_machine() { String::new() } else { format!(" threads={}", stat.threads) };
+        let restless = scope.is_machine() || scope.daemons.contains(&stat.name);
+        let threads = if restless { String::new() } else { format!(" threads={}", stat.threads) };
         out.insert(format!("{} ({}) {line}{threads}", stat.pid, stat.name));
     }
 }

@@ -45,6 +45,7 @@ const DIFFERENCES: &[(Flavour, &str, &str)] = &[
         "runc delete --force forgets the cgroups of a create that was killed",
     ),
     (Flavour::Runc, "crash/start-killed-in-poststart", "runc 1.1 runs poststart hooks at the end of create"),
+    (Flavour::Runc, "bad-config/a-root-on-a-full-file-system", "runc 1.1 does not say what is full"),
     (Flavour::Runc, "bad-config/the-version-is-missing", "runc 1.1 does not look at it"),
 ];
 

@@ -62,8 +62,10 @@ pub struct Sandbox {
 impl Sandbox {
     /// A fresh place, in `TMPDIR`.
     pub fn new(runtime: Runtime) -> Self {
-        let tag = format!("suite-{}", std::process::id());
-        let dir = std::env::temp_dir().join(&tag);
+        // A failed case keeps its directory, and process ids come again.
+        let tags = (0..).map(|n| format!("suite-{}-{n}", std::process::id()));
+        let mut free = tags.map(|tag| (std::env::temp_dir().join(&tag), tag));
+        let (dir, tag) = free.find(|(dir, _)| !dir.exists()).expect("temporary directory");
         std::fs::create_dir(&dir).expect("temporary directory");
         let settings = dir.join("config.toml");
         std::fs::write(&settings, "[runtime]\ndelegate = \"process\"\n").expect("settings");
@@ -81,8 +83,8 @@ impl Sandbox {
     /// Mounts a tmpfs with these options over the state root, until the case is over.
     pub fn bound_root(&self, options: &str) {
         std::fs::create_dir(self.root()).expect("root");
-        let root = self.root();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(root).status();
+        let (root, options) = (self.root(), format!("mode=700,{options}"));
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(root).status();
         assert!(status.expect("mount").success());
         self.bounded.set(true);
     }

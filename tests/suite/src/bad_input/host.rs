@@ -3,11 +3,13 @@
 use super::{create_is_refused, refused};
 use crate::bundle::Bundle;
 use crate::command;
+use crate::image::{SPT, idle_with};
 use crate::sandbox::Sandbox;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use urunc_plan::solo5::Declared;
 
 type Entry = (&'static str, fn(&Sandbox));
 
@@ -37,7 +39,21 @@ pub(super) const COMMON: &[Entry] = &[
         s.bound_root("size=4k,nr_inodes=64");
         fs::write(s.root().join("full"), [0; 4096]).unwrap();
         let outcome = s.container("a", &s.bundle("b")).create();
-        refused(s, &outcome, "");
+        refused(s, &outcome, "no space");
+    }),
+    ("an-id-that-is-in-use", |s| {
+        let bundle = s.bundle("b");
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let other = s.bundle("other");
+        // Not the canary, which is watched now.
+        let scope = ledger::Scope { trees: vec![bundle.path.clone(), other.path.clone()], ..s.scope() };
+        let before = ledger::Ledger::take(&scope);
+        assert!(s.container("a", &other).create().fails().contains("exist"));
+        let left = ledger::settle(&before, &scope, ledger::SETTLE);
+        assert!(left.is_empty(), "{left:#?}");
+        assert_eq!(c.status(), "created");
+        assert_eq!(c.state()["bundle"], bundle.path.display().to_string());
     }),
     ("a-pid-file-in-a-missing-directory", |s| {
         let bundle = s.bundle("b").path.display().to_string();
@@ -77,6 +93,25 @@ pub(super) const OURS: &[Entry] = &[
         let only_read = json!([{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]);
         let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": only_read});
         start_fails(s, &linux_on_probe(s, &["probe=brief"]).with("/linux/seccomp", profile));
+    }),
+    ("a-network-device-without-network", |s| {
+        let service = Declared { name: "service".into(), net: true };
+        let bundle = s.bundle("b").unikernel(&idle_with(&[service]), &SPT);
+        let error = start_fails(s, &bundle);
+        assert!(error.contains("service"), "{error}");
+    }),
+    ("a-root-that-is-full-at-start", |s| {
+        s.bound_root("size=256k,nr_inodes=64");
+        let c = s.container("a", &s.bundle("b").spt("idle"));
+        c.create().ok();
+        // As much as there is room for; the write that fails is what is wanted.
+        let _ = fs::write(s.root().join("full"), [0; 1 << 18]);
+        let error = c.start().fails();
+        assert!(error.to_lowercase().contains("no space"), "{error}");
+        fs::remove_file(s.root().join("full")).unwrap();
+        c.delete_force().ok();
+        let left = s.leftovers();
+        assert!(left.is_empty(), "{left:#?}");
     }),
     ("a-configuration-file-with-a-syntax-error", |s| {
         fs::write(&s.settings, "[monitors\n").unwrap();
