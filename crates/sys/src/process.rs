@@ -186,7 +186,9 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
 
 /// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // The name may be any bytes: a process must not be able to hide behind them.
+    let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&bytes))
 }
 
 /// Identity of this boot: pid and start time repeat after a reboot.

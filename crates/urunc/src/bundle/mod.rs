@@ -127,4 +127,6 @@ fn directory(rootfs: &Path) -> Result<(), PlanError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
