@@ -4,6 +4,7 @@ SHELL    := /bin/bash
 TARGET   := x86_64-unknown-linux-musl
 CARGO    ?= cargo
 PREFIX   ?= /usr/local
+BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
@@ -20,6 +21,7 @@ guests:
 probe:
 	$(CARGO) build --release --locked --target $(TARGET) -p probe
 	install -D $(RELEASE)/probe dist/test/probe
+	ln -f dist/test/probe dist/test/monitor
 
 fmt:
 	$(CARGO) fmt --all
@@ -40,14 +42,24 @@ test:
 demo:
 	scripts/install-deps.sh
 	$(MAKE) build
+	$(CARGO) build --release --locked --target $(TARGET) -p suite --bin first-byte
+	install -D $(RELEASE)/first-byte dist/test/first-byte
 	scripts/demo.sh
 
 bench: build
 	$(CARGO) build --release --locked --target $(TARGET) -p suite --bin bench
 	$(RELEASE)/bench
 
+# Manual pages and completions are what the binary prints, so it must run on this machine.
+install: COMMANDS = $(shell dist/urunc --help | sed -n '/^COMMANDS/,/^$$/ s/^   \([a-z]*\) .*/\1/p')
+install: FILE     = install -D -m 644 /dev/stdin $(BASE)/share
 install:
-	install -D -m 755 dist/urunc $(DESTDIR)$(PREFIX)/bin/urunc
+	install -D -m 755 dist/urunc $(BASE)/bin/urunc
+	dist/urunc man | $(FILE)/man/man8/urunc.8
+	for name in $(COMMANDS); do dist/urunc man $$name | $(FILE)/man/man8/urunc-$$name.8 || exit; done
+	dist/urunc completion bash | $(FILE)/bash-completion/completions/urunc
+	dist/urunc completion zsh | $(FILE)/zsh/site-functions/_urunc
+	dist/urunc completion fish | $(FILE)/fish/vendor_completions.d/urunc.fish
 
 clean:
 	$(CARGO) clean

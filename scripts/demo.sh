@@ -1,84 +1,129 @@
 #!/bin/bash
-# Two guests from image to output: the hello unikernel through its whole life and through `run`, then Debian's cloud
+# Two guests from bundle to output: the hello unikernel through its whole life and through `run`, then Debian's cloud
 # kernel on QEMU with an initrd made on the spot, and the page that it serves through the tap.
-set -euo pipefail
+set -Eeuo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 
 urunc=$PWD/dist/urunc
+first_byte=$PWD/dist/test/first-byte
 dir=$(mktemp -d)
 name=demo$$
-run() { "$urunc" --root "$dir/state" "$@"; }
 
-# Undoes what the demo made, also after a failure; each part may not have been made.
+# Undoes what the demo made, however it ends; each part may not have been made.
 cleanup() {
-    for id in hello linux; do run delete --force "$id" >/dev/null 2>&1 || true; done
+    for id in hello hello-run linux; do run delete --force "$id" >/dev/null 2>&1 || true; done
     ip netns delete "$name" 2>/dev/null || true
     ip link delete "$name" 2>/dev/null || true
     rm -rf "$dir"
 }
 trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+trap 'echo "the demo failed: $BASH_COMMAND" >&2' ERR
 
-# bundle DIR ARGS_JSON NETWORK_JSON GUEST MONITOR [KEY VALUE]...: config.json and urunc.json of a unikernel bundle.
-bundle() {
-    local path=$1 args=$2 network=$3 keys
-    keys=$(jq -n --arg guest "$4" --arg monitor "$5" \
-        '{unikernelType: $guest, hypervisor: $monitor, binary: "/.boot/kernel"}')
-    shift 5
-    while [ $# -gt 0 ]; do
-        keys=$(jq --arg key "$1" --arg value "$2" '. + {($key): $value}' <<<"$keys")
-        shift 2
+run() { "$urunc" --root "$dir/state" "$@"; }
+say() { printf '\n== %s\n' "$*"; }
+show() { printf '$ urunc %s\n' "$*" && run "$@"; }
+show_state() { printf '$ urunc state %s\n' "$1" && run state "$1" | jq -c '{id, status, pid}'; }
+indented() { tr -d '\r' | sed 's/^/    /'; }
+
+# wait_for WHAT SECONDS COMMAND...: until the command succeeds; SECONDS is how long that may take.
+wait_for() {
+    local what=$1 end=$((SECONDS + $2))
+    shift 2
+    until "$@"; do
+        if [ "$SECONDS" -ge "$end" ]; then echo "$what: not in time" >&2 && return 1; fi
+        sleep 0.02
     done
-    mkdir -p "$path/rootfs/.boot"
-    jq 'with_entries(.key |= "com.urunc.unikernel." + . | .value |= @base64)' <<<"$keys" >"$path/rootfs/urunc.json"
-    jq -n --argjson args "$args" --argjson network "$network" '{
-        ociVersion: "1.0.2", root: {path: "rootfs", readonly: true},
-        process: {user: {uid: 0, gid: 0}, args: $args, cwd: "/", env: []},
-        linux: {namespaces: [{type: "pid"}, {type: "mount"}, {type: "ipc"}, {type: "uts"}, $network],
-                resources: {memory: {limit: 268435456}}}}' >"$path/config.json"
+}
+is_stopped() { [ "$(run state "$1" | jq -r .status)" = stopped ]; }
+
+# bundle DIR MEMORY_MIB ARGS_JSON NETWORK_JSON KEY=VALUE...: the config.json that `urunc spec` writes, changed, and the
+# image's keys in /urunc.json, base64 as image builders write them.
+bundle() {
+    local path=$1 memory=$2 args=$3 network=$4 pair
+    mkdir -p "$path/rootfs"
+    "$urunc" spec --bundle "$path"
+    jq --argjson mib "$memory" --argjson args "$args" --argjson network "$network" '
+        del(.annotations) | .process.args = $args | .linux.resources.memory.limit = $mib * 1048576
+        | .linux.namespaces |= map(if .type == "network" then $network else . end)' \
+        "$path/config.json" >"$path/changed"
+    mv "$path/changed" "$path/config.json"
+    shift 4
+    for pair in "$@"; do
+        jq -n --arg key "com.urunc.unikernel.${pair%%=*}" --arg value "${pair#*=}" '{($key): ($value | @base64)}'
+    done | jq -s add >"$path/rootfs/urunc.json"
 }
 
-say() { echo; echo "== $*"; }
+# Runs `urunc` with the pipe $dir/console, shows what comes out of that and how soon.
+timed() {
+    local command=("$urunc" --root "$dir/state" "$@")
+    if ! "$first_byte" "$dir/console" "${command[@]}" 2>"$dir/time" | indented; then cat "$dir/time" >&2; return 1; fi
+    sed "s/ after/, from spawning urunc $1:/" "$dir/time"
+}
 
-say "the hello unikernel on the built-in monitor: create, state, start, state, delete"
-bundle "$dir/hello" '["hello", "from", "the", "demo"]' '{"type": "network"}' solo5 spt
-cp dist/guests/hello.spt "$dir/hello/rootfs/.boot/kernel"
-run create --bundle "$dir/hello" hello >"$dir/console" 2>&1 </dev/null
-run state hello | jq -c '{id, status, pid}'
-begin=$(date +%s%N)
-run start hello
-until [ -s "$dir/console" ]; do :; done
-awk -v ns=$(($(date +%s%N) - begin)) 'BEGIN { printf "first byte after %.2f ms\n", ns / 1e6 }'
-until [ "$(run state hello | jq -r .status)" = stopped ]; do :; done
-cat "$dir/console"
-run state hello | jq -c '{id, status}'
-run delete hello
+hello() {
+    say "hello: a Solo5 unikernel on the built-in monitor, step by step"
+    bundle "$dir/hello" 64 '["hello", "from", "the", "demo"]' '{"type": "network"}' \
+        unikernelType=solo5 hypervisor=spt binary=/unikernel
+    cp dist/guests/hello.spt "$dir/hello/rootfs/unikernel"
+    echo "bundle: config.json, rootfs/unikernel and rootfs/urunc.json:"
+    jq . "$dir/hello/rootfs/urunc.json" | indented
+    mkfifo "$dir/console"
+    exec 3<>"$dir/console" 4<"$dir/console" # somebody reads and nobody writes once 3 is closed again
+    echo '$ urunc create hello' && run create --bundle "$dir/hello" hello >&3 </dev/null 4<&-
+    exec 3>&-
+    show_state hello
+    echo '$ urunc start hello; its console:'
+    timed start hello 4<&-
+    exec 4<&-
+    wait_for "the end of hello" 10 is_stopped hello
+    show_state hello
+    show delete hello
 
-say "the same through run"
-run run --bundle "$dir/hello" hello </dev/null
+    say "hello: the same through run; its console:"
+    timed run --bundle "$dir/hello" hello-run
+}
 
-say "Debian's cloud kernel on QEMU, in a network namespace with a veth pair"
-bundle "$dir/linux" '["/app", "serve"]' "{\"type\": \"network\", \"path\": \"/run/netns/$name\"}" linux qemu \
-    initrd /.boot/initrd
-scripts/linux-image.sh "$dir/image"
-mv "$dir/image/vmlinuz" "$dir/linux/rootfs/.boot/kernel"
-mv "$dir/image/initrd" "$dir/linux/rootfs/.boot/initrd"
-ip netns add "$name"
-ip link add "$name" type veth peer name eth0 netns "$name"
-ip address add 10.199.7.1/24 dev "$name"
-ip link set "$name" up
-ip -n "$name" address add 10.199.7.2/24 dev eth0
-ip -n "$name" link set eth0 up
-ip -n "$name" route add default via 10.199.7.1
-run create --bundle "$dir/linux" linux >"$dir/console" 2>&1 </dev/null
-run start linux
-for ((attempt = 0; attempt < 120; attempt++)); do
-    if page=$(curl --silent --max-time 1 http://10.199.7.2/); then
-        echo "$page"
-        exit 0
-    fi
-    [ "$(run state linux | jq -r .status)" = running ] || break
-    sleep 0.5
+network() {
+    ip netns add "$name"
+    ip link add "$name" type veth peer name eth0 netns "$name"
+    ip address add 10.77.0.1/24 dev "$name"
+    ip link set "$name" up
+    ip -n "$name" address add 10.77.0.2/24 dev eth0
+    ip -n "$name" link set eth0 up
+    ip -n "$name" route add default via 10.77.0.1
+}
+
+answered_or_ended() { curl --silent --max-time 1 --output "$dir/page" http://10.77.0.2/ || is_stopped linux; }
+
+linux() {
+    local begin
+    say "linux: Debian's cloud kernel on QEMU, in a network namespace with a veth pair"
+    bundle "$dir/linux" 256 '["/app", "serve"]' "{\"type\": \"network\", \"path\": \"/run/netns/$name\"}" \
+        unikernelType=linux hypervisor=qemu binary=/vmlinuz initrd=/initrd
+    echo "making the initrd on the spot, from busybox and the kernel's modules"
+    scripts/linux-image.sh "$dir/linux/rootfs"
+    network
+    echo '$ urunc create linux' && run create --bundle "$dir/linux" linux >"$dir/log" 2>&1 </dev/null
+    begin=$(date +%s%N)
+    show start linux
+    wait_for "the guest's page" 180 answered_or_ended || true
+    [ -s "$dir/page" ] || { echo "no page; the end of the guest's console:" >&2; tail -20 "$dir/log" >&2; exit 1; }
+    echo '$ curl http://10.77.0.2/'
+    indented <"$dir/page"
+    awk -v ns=$(($(date +%s%N) - begin)) 'BEGIN { printf "first answer, from spawning urunc start: %.1f s\n", ns / 1e9 }'
+    show_state linux
+    show kill linux TERM
+    wait_for "the end of linux" 10 is_stopped linux
+    show_state linux
+    show delete linux
+}
+
+for file in "$urunc" "$first_byte" dist/guests/hello.spt; do
+    [ -e "$file" ] || { echo "$file is missing: run make demo" >&2; exit 1; }
 done
-tail -20 "$dir/console"
-echo "the guest did not serve its page" >&2
-exit 1
+hello
+linux
+[ -z "$(run list --quiet)" ]
+say "both guests ran and are deleted"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Installs what tests and demo need and what is missing, by name: Debian packages and rustup targets.
+# Installs what tests and demo need and what is missing, by name: Debian packages and the toolchain with its targets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-    busybox-static containerd cpio curl docker.io gcc iproute2 iptables jq kmod libc6-dev nftables procps
-    qemu-system-x86 runc strace util-linux
+    busybox-static ca-certificates containerd cpio curl docker.io gcc golang-go iproute2 iptables jq kmod libc6-dev
+    nftables procps qemu-system-x86 runc strace util-linux
 )
 
 missing=()
@@ -20,6 +20,6 @@ fi
 
 # The toolchain file names the channel, its components and targets; asking for it installs what is not there.
 if command -v rustup >/dev/null; then
-    rustup toolchain install >/dev/null
+    rustup toolchain install --no-self-update >/dev/null
 fi
 cargo --version

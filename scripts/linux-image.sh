@@ -3,6 +3,7 @@
 #
 # The kernel package is fetched by name into .cache/ (which git ignores) and unpacked, never installed.
 set -euo pipefail
+shopt -s inherit_errexit
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/../.cache/linux
@@ -16,7 +17,7 @@ fetch_kernel() {
     if [ ! -e "$cache/$package/done" ]; then
         rm -rf "${cache:?}/$package"
         mkdir -p "$cache/$package"
-        (cd "$cache/$package" && apt-get -q -o APT::Sandbox::User=root download "$package" >&2)
+        (cd "$cache/$package" && apt-get -qq -o APT::Sandbox::User=root download "$package" >&2)
         dpkg-deb -x "$cache/$package/"*.deb "$cache/$package"
         rm "$cache/$package/"*.deb
         touch "$cache/$package/done"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs every group, prints one line for each and the sum as the last line. A group that cannot run has failed.
+# test.sh: runs every group, prints one line for each and the sum as the last line. A group that cannot run has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,15 +9,15 @@ trap 'rm -rf "$logs"' EXIT
 
 # report NAME PASSED FAILED SKIPPED SECONDS
 report() {
-    echo "group $1: run $(($2 + $3 + $4)) passed $2 failed $3 skipped $4 seconds $5"
+    echo "group $1: run $(($2 + $3 + $4)) passed $2 failed $3 skipped $4 seconds $5" | tee -a "$logs/groups"
     passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
 }
 
 # sum FILE: "PASSED FAILED SKIPPED" of all result lines of libtest ("ok. 3 passed; 0 failed; 1 ignored") and of closing
-# lines ("3 passed, 0 failed, 1 skipped") in FILE.
+# lines ("3 passed, 0 failed, 1 skipped", "docker: 4 run, 3 passed, ...") in FILE.
 sum() {
     sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; ([0-9]+) ignored;.*/\1 \2 \3/p
-             s/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$1" |
+             s/^(docker: [0-9]+ run, )?([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped(,.*)?$/\2 \3 \4/p' "$1" |
         awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }'
 }
 
@@ -40,29 +40,31 @@ group() {
 # The suite without its lines per group: those are printed here, with the time that a person waits.
 suite() {
     set -o pipefail
-    target/release/suite "$1" | sed '/^group /d'
+    target/debug/suite "$1" | sed '/^group /d'
 }
 
 group build make build probe
 group lint make lint
-group unit cargo test --workspace --exclude ledger --locked
-group ledger cargo test --package ledger --locked
-group suite-build cargo build --release --locked -p suite -p ledger
+# One selection of packages for tests and programs: another one has other features, and builds the same crates again.
+group unit cargo test --workspace --locked
+group programs cargo build --workspace --locked
 
 export GUESTS=$PWD/dist/guests PROBE=$PWD/dist/test/probe
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 group size scripts/check-size.sh
-for name in lifecycle bad-config bad-image reality crash crash-guest storm; do
+group features scripts/check-features.sh dist/urunc
+for name in lifecycle bad-config bad-image reality golden delegation memory crash crash-guest storm review; do
     group "$name" suite "$name"
 done
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"
 done
-
-for script in scripts/check-features.sh scripts/docker-*.sh; do
-    group "$(basename "$script" .sh)" "$script"
+for name in ordinary spt qemu bad rounds; do
+    group "docker-$name" scripts/docker-env.sh dist/urunc tests/docker/run.sh "$name"
 done
 
-echo "$passed passed, $failed failed, $skipped skipped"
+echo "---"
+cat "$logs/groups"
+echo "$passed passed, $failed failed, $skipped skipped, $SECONDS s"
 [ "$failed" -eq 0 ] && [ "$skipped" -eq 0 ]

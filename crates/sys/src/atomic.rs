@@ -97,6 +97,12 @@ pub fn lock(dir: BorrowedFd<'_>, wait: bool) -> Result<()> {
     }
 }
 
+/// Gives the lock of [`lock`] back before the descriptor is closed.
+pub fn unlock(dir: BorrowedFd<'_>) {
+    // It fails for a bad descriptor only, and that one holds no lock.
+    let _ = rustix::fs::flock(dir, FlockOperation::Unlock);
+}
+
 /// Removes a file; absence is success.
 ///
 /// # Errors
@@ -168,7 +174,10 @@ mod tests {
         let other: OwnedFd = std::fs::File::open(path.path()).unwrap().into();
         lock(fd.as_fd(), false).unwrap();
         assert!(lock(other.as_fd(), false).is_err());
-        drop(fd);
+        unlock(fd.as_fd());
         lock(other.as_fd(), false).unwrap();
+        assert!(lock(fd.as_fd(), false).is_err());
+        drop(other);
+        lock(fd.as_fd(), false).unwrap();
     }
 }

@@ -2,9 +2,10 @@
 
 use std::io;
 
-/// A failed system call: `mount tmpfs on /dev: Permission denied (os error 13)`.
+/// A failed system call: `mount tmpfs on /dev`. Its cause is the next link of the chain, and not in this text: whoever
+/// prints the chain would say it twice.
 #[derive(Debug, thiserror::Error)]
-#[error("{op} {object}: {source}")]
+#[error("{op} {object}")]
 pub struct SysError {
     /// Call, or what it was to achieve.
     pub op: &'static str,
@@ -28,3 +29,16 @@ impl SysError {
 
 /// Result of a mechanism.
 pub type Result<T> = std::result::Result<T, SysError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_says_the_cause_once() {
+        let error = SysError::new("open", "/x", io::Error::from_raw_os_error(libc::EPERM));
+        assert_eq!(error.to_string(), "open /x");
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "Operation not permitted (os error 1)");
+    }
+}

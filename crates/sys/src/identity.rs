@@ -30,35 +30,47 @@ const RLIMITS: [(&str, u32); 16] = [
     ("RLIMIT_RTTIME", 15),
 ];
 
+/// Makes [`set_rlimits`] possible for a process that has lost its privileges: raises hard limits where they are lower,
+/// and lowers nothing.
+///
+/// # Errors
+/// EPERM when a hard limit would rise without CAP_SYS_RESOURCE; EINVAL for an unknown name, or a soft limit above the
+/// hard one.
+pub fn allow_rlimits(limits: &[Rlimit]) -> Result<()> {
+    for limit in limits {
+        if limit.soft > limit.hard {
+            let source = std::io::Error::from_raw_os_error(libc::EINVAL);
+            return Err(SysError::new("set soft above hard", &limit.kind, source));
+        }
+        let now = rlimit(&limit.kind, None)?;
+        if limit.hard > now.rlim_max {
+            rlimit(&limit.kind, Some(libc::rlimit64 { rlim_cur: now.rlim_cur, rlim_max: limit.hard }))?;
+        }
+    }
+    Ok(())
+}
+
 /// Sets the limits of the calling process.
 ///
 /// # Errors
 /// EPERM when a hard limit would rise without CAP_SYS_RESOURCE; EINVAL for an unknown name.
 pub fn set_rlimits(limits: &[Rlimit]) -> Result<()> {
     for limit in limits {
-        let Some((_, number)) = RLIMITS.iter().find(|(name, _)| *name == limit.kind) else {
-            return Err(SysError::new(
-                "setrlimit",
-                &limit.kind,
-                std::io::Error::from_raw_os_error(libc::EINVAL),
-            ));
-        };
-        let value = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
-        // SAFETY: `value` is a valid structure; the old value is not asked for.
-        let rc = unsafe {
-            libc::syscall(
-                libc::SYS_prlimit64,
-                0,
-                *number,
-                &raw const value,
-                std::ptr::null_mut::<libc::rlimit64>(),
-            )
-        };
-        if rc != 0 {
-            return Err(SysError::last("setrlimit", &limit.kind));
-        }
+        rlimit(&limit.kind, Some(libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard }))?;
     }
     Ok(())
+}
+
+/// Sets one limit, if asked to, and gives what was set before (prlimit(2)).
+fn rlimit(kind: &str, new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
+    let Some((_, number)) = RLIMITS.iter().find(|(name, _)| *name == kind) else {
+        return Err(SysError::new("setrlimit", kind, std::io::Error::from_raw_os_error(libc::EINVAL)));
+    };
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or a live structure, `old` is one that the kernel may write.
+    let rc = unsafe { libc::syscall(libc::SYS_prlimit64, 0, *number, new, &raw mut old) };
+    if rc == 0 { Ok(old) } else { Err(SysError::last("setrlimit", kind)) }
 }
 
 /// Writes below a private procfs mount: never through a path that a container could have prepared (rule R3).
@@ -138,4 +150,31 @@ fn drop_capabilities() -> Result<()> {
 /// fsopen(2)'s errno.
 pub fn private_proc() -> Result<std::os::fd::OwnedFd> {
     crate::root::file_system("proc", &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Fork, clone3, exit_now, reap};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn limits_are_allowed_first_and_lowered_last() {
+        let files = |soft, hard| [Rlimit { kind: "RLIMIT_NOFILE".into(), soft, hard }];
+        let steps = || -> Option<()> {
+            let before = rlimit("RLIMIT_NOFILE", None).ok()?;
+            allow_rlimits(&files(0, 3)).ok()?;
+            let after = rlimit("RLIMIT_NOFILE", None).ok()?;
+            (before.rlim_cur, before.rlim_max).eq(&(after.rlim_cur, after.rlim_max)).then_some(())?;
+            set_rlimits(&files(0, 3)).ok()?;
+            let now = rlimit("RLIMIT_NOFILE", None).ok()?;
+            ((now.rlim_cur, now.rlim_max) == (0, 3)).then_some(())?;
+            allow_rlimits(&files(4, 3)).err().map(|_| ())
+        };
+        match clone3(0, None).unwrap() {
+            Fork::Child => exit_now(i32::from(steps().is_none())),
+            Fork::Parent(child) => assert_eq!(reap(child.pidfd.as_fd()).unwrap(), 0),
+        }
+        assert!(allow_rlimits(&[Rlimit { kind: "RLIMIT_NONE".into(), soft: 0, hard: 0 }]).is_err());
+    }
 }

@@ -78,10 +78,12 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork> {
     }
 }
 
-/// _exit(2): no destructors, no flushing.
+/// exit_group(2): no destructors, no flushing. Where a seccomp filter forbids even that, the process aborts, whose
+/// last resort is a trap: the C library's `_exit` would try for ever.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: ends the process.
-    unsafe { libc::_exit(code) }
+    unsafe { libc::syscall(libc::SYS_exit_group, code) };
+    std::process::abort()
 }
 
 /// pidfd_open(2). Refuses pid 0, 1 and below: they can never be a container.
@@ -126,9 +128,24 @@ pub fn kill(pidfd: BorrowedFd<'_>) {
 /// # Errors
 /// poll(2)'s errno except EINTR.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>> {
+    wait_ready(fds, &[], timeout)
+}
+
+/// [`wait_readable`] of the first list or until one of the second is writable. Gives the readiness of each, in order.
+///
+/// # Errors
+/// As [`wait_readable`].
+pub fn wait_ready(
+    readable: &[BorrowedFd<'_>],
+    writable: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> Result<Vec<bool>> {
     let deadline = timeout.map(|t| Instant::now() + t);
+    let all = || {
+        readable.iter().map(|fd| (fd, PollFlags::IN)).chain(writable.iter().map(|fd| (fd, PollFlags::OUT)))
+    };
     loop {
-        let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> = all().map(|(fd, events)| PollFd::new(fd, events)).collect();
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let spec =
             left.map(|d| Timespec { tv_sec: d.as_secs() as i64, tv_nsec: i64::from(d.subsec_nanos()) });
@@ -322,6 +339,16 @@ pub fn set_name(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = rustix::thread::set_name(&name);
     }
+}
+
+/// Makes this process undumpable until its next exec: without CAP_SYS_PTRACE nobody, not even root, can attach to it or
+/// follow its links below /proc (prctl(PR_SET_DUMPABLE)).
+///
+/// # Errors
+/// prctl(2)'s errno.
+pub fn hide() -> Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|e| SysError::new("prctl", "not dumpable", e))
 }
 
 /// Children whose parent dies become ours (prctl(PR_SET_CHILD_SUBREAPER)).

@@ -24,6 +24,11 @@ fn alias(id: &str) -> String {
     Owner { id: id.into(), pid: 4711, start_time: 815 }.to_string()
 }
 
+/// The error as a command shows it: with its cause.
+fn whole(error: &urunc_sys::SysError) -> String {
+    format!("{error}: {}", error.source)
+}
+
 #[test]
 fn facts_of_a_namespace() {
     let bed = Bed::new();
@@ -88,6 +93,7 @@ fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
 
 #[test]
 fn namespaces_are_compared_and_left_again() {
+    let _alone = bed::alone();
     let (a, b) = (Namespace::new(), Namespace::new());
     assert!(net::same_namespace(a.fd(), a.reopened().as_fd()).unwrap());
     assert!(!net::same_namespace(a.fd(), b.fd()).unwrap());
@@ -100,7 +106,7 @@ fn namespaces_are_compared_and_left_again() {
     assert!(failed.is_err());
     assert_eq!(here(), before);
     let file = std::fs::File::open("/dev/null").unwrap();
-    let refused = net::in_namespace(file.as_fd(), || Ok(())).unwrap_err().to_string();
+    let refused = whole(&net::in_namespace(file.as_fd(), || Ok(())).unwrap_err());
     assert_eq!(refused, "enter the container's network namespace: Invalid argument (os error 22)");
 }
 
@@ -255,7 +261,7 @@ fn foreign_qdiscs_are_refused_and_untouched() {
         }
         let before = bed.container.inventory();
         let plan = bed.plan("foreign");
-        let said = net::connect(bed.container.fd(), &plan, &alias("foreign")).unwrap_err().to_string();
+        let said = whole(&net::connect(bed.container.fd(), &plan, &alias("foreign")).unwrap_err());
         let expected = "connect eth0: it already has an ingress or clsact qdisc, which is left as it is";
         assert_eq!(said, expected, "{commands:?}");
         assert_eq!(bed.container.inventory(), before, "{commands:?}");
@@ -285,7 +291,7 @@ fn a_taken_name_is_an_error_and_its_owner_keeps_it() {
     bed.container.run("ip link set tap0_urunc alias urunc:someone:1:2");
     let before = bed.container.inventory();
     let plan = bed.plan("taken");
-    let said = net::connect(bed.container.fd(), &plan, &alias("taken")).unwrap_err().to_string();
+    let said = whole(&net::connect(bed.container.fd(), &plan, &alias("taken")).unwrap_err());
     assert_eq!(said, "create tap tap0_urunc: Device or resource busy (os error 16)");
     net::disconnect(bed.container.fd(), &plan).unwrap();
     assert_eq!(bed.container.inventory(), before);
@@ -298,7 +304,7 @@ fn errors_name_the_object_and_carry_the_kernels_words() {
     let refused = |change: &dyn Fn(&mut Tap)| {
         let mut plan = bed.plan("errors");
         change(&mut plan);
-        let said = net::connect(bed.container.fd(), &plan, &alias("errors")).unwrap_err().to_string();
+        let said = whole(&net::connect(bed.container.fd(), &plan, &alias("errors")).unwrap_err());
         assert_eq!(bed.container.inventory(), before);
         said
     };

@@ -1,15 +1,16 @@
 //! Ordinary containers belong to runc (or crun): same argv, same environment, and the verdict is remembered.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use urunc_sys::atomic;
 
-use crate::state::Store;
+use crate::state::{FOREIGN, Store};
 
 /// Why a container is not ours, stored at create.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,13 +34,31 @@ pub fn remember(store: &Store, id: &str, verdict: &Verdict) -> anyhow::Result<()
     Ok(atomic::write(store.dir(), &file(id), &serde_json::to_vec(verdict)?)?)
 }
 
-/// The verdict about a container that is not ours: stored at create, or plain from runc's own state file.
+fn is_foreign(directory: &Path) -> bool {
+    FOREIGN.iter().any(|name| directory.join(name).is_file())
+}
+
+/// The runtimes that may have containers under this root: those of the stored verdicts, and the default one when there
+/// is a container without verdict.
+pub fn runtimes(store: &Store, default: &str) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(store.path()).into_iter().flatten().flatten();
+    let runtime = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        match name.to_str().and_then(|name| name.strip_prefix(':')) {
+            Some(id) => recall(store, id, default).map(|verdict| verdict.runtime),
+            None => is_foreign(&entry.path()).then(|| program(default)),
+        }
+    };
+    entries.filter_map(runtime).collect()
+}
+
+/// The verdict about a container that is not ours: stored at create, or plain from the other runtime's state file.
 pub fn recall(store: &Store, id: &str, default: &str) -> Option<Verdict> {
     if let Ok(bytes) = atomic::read(store.dir(), &file(id), 4096) {
         return serde_json::from_slice(&bytes).ok();
     }
-    let foreign = store.path().join(id).join("state.json").is_file();
-    foreign.then(|| Verdict { runtime: program(default), reason: "made by another runtime".into() })
+    is_foreign(&store.path().join(id))
+        .then(|| Verdict { runtime: program(default), reason: "made by another runtime".into() })
 }
 
 /// Forgets the verdict.
@@ -53,7 +72,7 @@ pub fn program(setting: &str) -> PathBuf {
 }
 
 /// Becomes the other runtime, with the argv this process was started with. Returns only on failure.
-pub fn exec(runtime: &std::path::Path) -> anyhow::Error {
+pub fn exec(runtime: &Path) -> anyhow::Error {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let error = Command::new(runtime).args(args).exec();
     anyhow::Error::from(error).context(format!("ordinary container: delegate runtime {}", runtime.display()))
@@ -63,7 +82,7 @@ pub fn exec(runtime: &std::path::Path) -> anyhow::Error {
 ///
 /// # Errors
 /// It cannot be started.
-pub fn spawn(runtime: &std::path::Path) -> anyhow::Result<u8> {
+pub fn spawn(runtime: &Path) -> anyhow::Result<u8> {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let status = Command::new(runtime)
         .args(args)

@@ -9,7 +9,7 @@ use crate::cli::{self, Command, Global, Invocation};
 use crate::state::Store;
 use crate::{command, delegate, features, log, settings, spec};
 
-/// Exit code of `exec` on a container that has nothing to execute in: what engines take as "cannot exec".
+/// Exit code of every failed `exec`, as runc's: a code below could be the command's own.
 const EXEC_IMPOSSIBLE: u8 = 255;
 
 /// The program: one error line, one place where it is written.
@@ -19,11 +19,12 @@ pub fn main() -> ExitCode {
         Err(usage) => return refuse(&usage),
     };
     close_inherited(&command);
+    let failure = if matches!(command, Command::Exec { .. }) { EXEC_IMPOSSIBLE } else { 1 };
     match log::init(&global).and_then(|()| run(&global, command)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             log::fatal(&error);
-            ExitCode::from(error.downcast_ref::<ExecImpossible>().map_or(1, |_| EXEC_IMPOSSIBLE))
+            ExitCode::from(failure)
         }
     }
 }
@@ -39,18 +40,16 @@ fn refuse(usage: &cli::Usage) -> ExitCode {
 fn close_inherited(command: &Command) {
     let preserved = match command {
         Command::Create(launch) | Command::Run { launch, .. } => launch.preserve_fds,
+        // It reaches no container of ours, and the other runtime keeps what its own flag says.
+        Command::Exec { .. } => return,
         _ => 0,
     };
     process::close_from(3_u32.saturating_add(preserved));
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("container {0} has no agent: exec is not possible in a unikernel")]
-struct ExecImpossible(String);
-
 fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
-    if let Some(error) = delegated(global, &command) {
-        return Err(error);
+    if let Some(result) = delegated(global, &command) {
+        return result;
     }
     match command {
         Command::Text(text) => command::print(&text).map(|()| 0),
@@ -62,7 +61,7 @@ fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
         Command::Delete { id, force } => command::delete::run(global, &id, force),
         Command::List { format, quiet } => command::list::run(global, format, quiet),
         Command::Ps { id, format, args } => command::ps::run(global, &id, format, &args),
-        Command::Exec { id, .. } => exec(global, id),
+        Command::Exec { id, .. } => exec(global, &id),
         Command::Features => command::print(&features::json()).map(|()| 0),
         Command::Spec { bundle, rootless } => spec::run(&bundle, rootless).map(|()| 0),
         Command::Plan(planned) => command::plan::run(global, &planned),
@@ -71,14 +70,14 @@ fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
     }
 }
 
-fn exec(global: &Global, id: String) -> anyhow::Result<u8> {
-    command::existing(global, &id)?;
-    Err(ExecImpossible(id).into())
+fn exec(global: &Global, id: &str) -> anyhow::Result<u8> {
+    command::existing(global, id)?;
+    bail!("container {id} has no agent: exec is not possible in a unikernel")
 }
 
-/// Every command on a container that was given to another runtime goes there with identical argv. Returns only when
-/// the container is ours or unknown, or on failure.
-fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
+/// Every command on a container that was given to another runtime goes there with identical argv. `None` when the
+/// container is ours or unknown.
+fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
     let id = command.id()?;
     if matches!(command, Command::Create(_) | Command::Run { .. }) {
         return None;
@@ -89,8 +88,13 @@ fn delegated(global: &Global, command: &Command) -> Option<anyhow::Error> {
     }
     let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
     let verdict = delegate::recall(&store, id, &default)?;
-    if matches!(command, Command::Delete { .. }) {
+    if !matches!(command, Command::Delete { .. }) {
+        return Some(Err(delegate::exec(&verdict.runtime)));
+    }
+    // The verdict lives as long as the container: the other runtime may refuse.
+    let code = delegate::spawn(&verdict.runtime);
+    if matches!(code, Ok(0)) {
         delegate::forget(&store, id);
     }
-    Some(delegate::exec(&verdict.runtime))
+    Some(code)
 }

@@ -1,9 +1,10 @@
 //! OCI hooks: in listed order, state on stdin, exact environment, a timeout, and their output in the error.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -14,27 +15,43 @@ use crate::bundle::Hook;
 /// Output kept for the error message, bytes; the rest is read and dropped so that a chatty hook does not block.
 const KEPT_OUTPUT: usize = 1024;
 
+/// What hooks find.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// OCI state as JSON, on their standard input.
+    pub state: &'a str,
+    /// Their working directory.
+    pub dir: &'a Path,
+}
+
+impl<'a> Place<'a> {
+    /// In the working directory of the command: all that is sure to be there once `create` has ended.
+    pub fn here(state: &'a str) -> Self {
+        Self { state, dir: Path::new(".") }
+    }
+}
+
 /// Runs the hooks of one kind; the first failure ends the list.
 ///
 /// # Errors
 /// Names the kind, the path and what the hook said.
-pub fn run(kind: &str, hooks: &[Hook], state: &str) -> anyhow::Result<()> {
+pub fn run(kind: &str, hooks: &[Hook], at: Place<'_>) -> anyhow::Result<()> {
     for hook in hooks {
-        run_one(hook, state).with_context(|| format!("{kind} hook {}", hook.path.display()))?;
+        run_one(hook, at).with_context(|| format!("{kind} hook {}", hook.path.display()))?;
     }
     Ok(())
 }
 
 /// Runs every hook of one kind and gives the failures: poststop hooks cannot stop a delete.
-pub fn run_all(kind: &str, hooks: &[Hook], state: &str) -> Vec<anyhow::Error> {
-    hooks.iter().filter_map(|hook| run(kind, std::slice::from_ref(hook), state).err()).collect()
+pub fn run_all(kind: &str, hooks: &[Hook], at: Place<'_>) -> Vec<anyhow::Error> {
+    hooks.iter().filter_map(|hook| run(kind, std::slice::from_ref(hook), at).err()).collect()
 }
 
-fn run_one(hook: &Hook, state: &str) -> anyhow::Result<()> {
+fn run_one(hook: &Hook, at: Place<'_>) -> anyhow::Result<()> {
     let deadline = hook.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
-    let mut child = spawn(hook)?;
+    let mut child = spawn(hook, at.dir)?;
     let pidfd = process::pidfd(child.id().cast_signed())?;
-    let output = exchange(&mut child, &pidfd, state.as_bytes(), deadline);
+    let output = exchange(&mut child, &pidfd, at.state.as_bytes(), deadline);
     if output.is_none() {
         stop(&mut child);
         bail!("did not end within {} s", hook.timeout.unwrap_or_default());
@@ -48,8 +65,9 @@ fn run_one(hook: &Hook, state: &str) -> anyhow::Result<()> {
 }
 
 /// `args[0]` of the hook is its argv[0]; the environment is exactly the given one.
-fn spawn(hook: &Hook) -> anyhow::Result<Child> {
+fn spawn(hook: &Hook, dir: &Path) -> anyhow::Result<Child> {
     let mut command = Command::new(&hook.path);
+    command.current_dir(dir);
     if let Some((name, rest)) = hook.args.split_first() {
         command.arg0(name).args(rest);
     }
@@ -58,23 +76,23 @@ fn spawn(hook: &Hook) -> anyhow::Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// Feeds the state and drains the output until the hook ends; `None` when the deadline passes first.
-fn exchange(child: &mut Child, pidfd: &OwnedFd, state: &[u8], deadline: Option<Instant>) -> Option<Vec<u8>> {
+/// Feeds the state and drains the output until the hook ends; `None` when the deadline passes first. A hook need not
+/// read its input.
+fn exchange(
+    child: &mut Child,
+    pidfd: &OwnedFd,
+    mut state: &[u8],
+    deadline: Option<Instant>,
+) -> Option<Vec<u8>> {
     let mut stdin = child.stdin.take();
-    // A hook need not read its input: a full pipe or a closed one is no failure. The state fits a pipe (64 KiB) unless
-    // its annotations are huge, and then a writer that blocks is covered by the non-blocking mode.
-    if let Some(pipe) = &mut stdin {
-        let _ = rustix::io::ioctl_fionbio(&*pipe, true);
-        let _ = pipe.write_all(state);
-    }
-    drop(stdin);
     let (mut out, mut err) = (child.stdout.take()?, child.stderr.take()?);
-    for pipe in [out.as_fd(), err.as_fd()] {
+    for pipe in stdin.iter().map(AsFd::as_fd).chain([out.as_fd(), err.as_fd()]) {
         let _ = rustix::io::ioctl_fionbio(pipe, true);
     }
     let mut kept = Vec::new();
     let (mut out_open, mut err_open) = (true, true);
     loop {
+        stdin = stdin.filter(|pipe| feed(pipe, &mut state));
         let mut fds = vec![pidfd.as_fd()];
         if out_open {
             fds.push(out.as_fd());
@@ -82,8 +100,9 @@ fn exchange(child: &mut Child, pidfd: &OwnedFd, state: &[u8], deadline: Option<I
         if err_open {
             fds.push(err.as_fd());
         }
+        let input: Vec<_> = stdin.iter().map(AsFd::as_fd).collect();
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let ready = process::wait_readable(&fds, left).ok()?;
+        let ready = process::wait_ready(&fds, &input, left).ok()?;
         if !ready.contains(&true) {
             return None;
         }
@@ -94,6 +113,18 @@ fn exchange(child: &mut Child, pidfd: &OwnedFd, state: &[u8], deadline: Option<I
             return Some(kept);
         }
     }
+}
+
+/// Writes what fits; false when all is written, or nobody reads.
+fn feed(mut pipe: &ChildStdin, rest: &mut &[u8]) -> bool {
+    while !rest.is_empty() {
+        match pipe.write(rest) {
+            Ok(written) => *rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+    false
 }
 
 /// Reads what is there, keeps the first bytes; false at end of file.
@@ -134,25 +165,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("out");
         let write = |word: &str| shell(&format!("echo {word}$MARK$(cat) >> {}", file.display()), None);
-        run("prestart", &[write("a"), write("b")], "S").unwrap();
+        run("prestart", &[write("a"), write("b")], Place::here("S")).unwrap();
         assert_eq!(std::fs::read_to_string(file).unwrap(), "a1S\nb1S\n");
     }
 
     #[test]
     fn failures_say_what_the_hook_said() {
-        let error = run("poststart", &[shell("echo why >&2; exit 3", None)], "{}").unwrap_err();
+        let error = run("poststart", &[shell("echo why >&2; exit 3", None)], Place::here("{}")).unwrap_err();
         assert_eq!(format!("{error:#}"), "poststart hook /bin/sh: exit status: 3: why");
-        let error = run("poststart", &[shell("exec sleep 60", Some(1))], "{}").unwrap_err();
+        let error = run("poststart", &[shell("exec sleep 60", Some(1))], Place::here("{}")).unwrap_err();
         assert!(format!("{error:#}").ends_with("did not end within 1 s"), "{error:#}");
     }
 
     #[test]
     fn output_without_end_neither_blocks_nor_fills_memory() {
-        run("prestart", &[shell("head -c 4000000 /dev/zero", None)], "{}").unwrap();
+        run("prestart", &[shell("head -c 4000000 /dev/zero", None)], Place::here("{}")).unwrap();
     }
 
     #[test]
     fn a_grandchild_that_keeps_the_pipe_does_not_hold_us() {
-        run("prestart", &[shell("sleep 30 & exit 0", Some(10))], "{}").unwrap();
+        run("prestart", &[shell("sleep 30 & exit 0", Some(10))], Place::here("{}")).unwrap();
+    }
+
+    #[test]
+    fn a_state_longer_than_a_pipe_arrives_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = "x".repeat(300_000);
+        let at = Place { state: &state, dir: dir.path() };
+        // The first one is slow to read, the second one does not.
+        run(
+            "prestart",
+            &[shell("sleep 0.1; cat > state", Some(10)), shell("exec 0<&-; exit 0", Some(10))],
+            at,
+        )
+        .unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("state")).unwrap(), state);
     }
 }

@@ -1,6 +1,7 @@
 //! Init: the clone that becomes the monitor. It interprets the plan; it decides nothing.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use urunc_plan::launch::{Exec, FdSource, Namespaces, Stderr};
@@ -9,9 +10,11 @@ use urunc_sys::{cgroup, fdpass, identity, process, root};
 
 use crate::bundle::Hooks;
 use crate::handshake::{self, Message};
-use crate::hooks;
+use crate::hooks::{self, Place};
 use crate::jail::{self, Materials};
-use crate::{launch, namespaces};
+use crate::{launch, namespaces, signals};
+
+const SIGPIPE: i32 = 13;
 
 /// What init takes over from `create` through the clone.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Init {
     pub plan: LaunchPlan,
     /// Hooks of config.json.
     pub hooks: Hooks,
+    /// The bundle, where createContainer hooks run.
+    pub bundle: PathBuf,
     /// Opened parts of the jail.
     pub materials: Materials,
     /// Namespaces to join, opened by `create`.
@@ -61,7 +66,8 @@ pub fn run(mut init: Init) -> ! {
         fail(init.create.as_fd(), &failure);
     }
     let order = park(&mut init);
-    let Err(failure) = launch::become_monitor(init, &order);
+    // By reference: most descriptors of `init` are closed already, and their numbers may be in use again.
+    let Err(failure) = launch::become_monitor(&mut init, &order);
     fail(order.socket.as_fd(), &failure)
 }
 
@@ -74,6 +80,8 @@ fn fail(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
 /// Steps 6 and 7 of ARCHITECTURE.md.
 fn prepare(init: &mut Init) -> Result<(), Failure> {
     process::set_name("urunc:[init]");
+    // Neighbours in a joined pid namespace must not reach our memory, our descriptors or the host's program file.
+    process::hide().step("session")?;
     rustix::process::setsid().step("session")?;
     let create = init.create.as_fd();
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
@@ -85,13 +93,22 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     else {
         return Err(anyhow::anyhow!("unexpected message")).step("hooks");
     };
-    hooks::run("createContainer", &init.hooks.create_container, &state).step("hooks")?;
+    let at = Place { state: &seen_inside(&state).step("hooks")?, dir: &init.bundle };
+    hooks::run("createContainer", &init.hooks.create_container, at).step("hooks")?;
     jail::set_limits(&init.plan).step("limits")?;
     jail::enter(&init.plan, &mut init.materials, init.no_pivot).step("private root")?;
     init.sockets = prepare_files(&init.plan).step("private root")?;
     process::reset_signals();
-    // From here on a stop signal must end even pid 1: it is read from a descriptor while parked.
     identity::become_user(&init.plan.identity).step("identity")
+}
+
+/// The state as hooks in the container's namespaces get it: the pid is the one of their pid namespace (OCI spec, state).
+pub(crate) fn seen_inside(state: &str) -> anyhow::Result<String> {
+    let mut state: serde_json::Value = serde_json::from_str(state)?;
+    if let Some(pid) = state.get_mut("pid") {
+        *pid = std::process::id().into();
+    }
+    Ok(state.to_string())
 }
 
 fn expect(socket: BorrowedFd<'_>, who: &str, wanted: impl Fn(&Message) -> bool) -> anyhow::Result<Message> {
@@ -146,15 +163,33 @@ pub(crate) struct Order {
     pub(crate) tap: Option<OwnedFd>,
     /// OCI state for startContainer hooks.
     pub(crate) state: String,
+    /// What came since.
+    pub(crate) signals: Signals,
+}
+
+/// Signals of a parked init: all are blocked and read from a descriptor, for by default pid 1 would not see them.
+#[derive(Debug)]
+pub(crate) struct Signals(Option<OwnedFd>);
+
+impl Signals {
+    /// Ends this process if a signal has come that ends processes.
+    pub(crate) fn obey(&self) {
+        while let Some(number) = self.0.iter().find_map(|fd| process::next_signal(fd.as_fd())) {
+            // SIGPIPE is what our own writes to a hook raise.
+            if signals::ends_a_process(number) && number != SIGPIPE {
+                process::exit_now(128 + number);
+            }
+        }
+    }
 }
 
 /// Says CREATED and waits for one complete START. A connection that ends early changes nothing.
 fn park(init: &mut Init) -> Order {
-    let signals = process::signals_as_fd();
+    let signals = Signals(process::signals_as_fd().ok());
     let _ = handshake::send(init.create.as_fd(), &Message::Created, &[]);
     let mut keep = vec![init.listener.as_fd()];
     keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
-    keep.extend(signals.iter().map(AsFd::as_fd));
+    keep.extend(signals.0.iter().map(AsFd::as_fd));
     let preserved = match &init.plan.exec {
         Exec::Program(program) if program.fds.is_empty() => init.preserve_fds,
         _ => 0,
@@ -162,34 +197,20 @@ fn park(init: &mut Init) -> Order {
     process::close_all_but(&keep, preserved);
     loop {
         let mut fds = vec![init.listener.as_fd()];
-        fds.extend(signals.iter().map(AsFd::as_fd));
+        fds.extend(signals.0.iter().map(AsFd::as_fd));
         let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
-        if ready.get(1) == Some(&true)
-            && let Some(number) = signals.iter().find_map(|fd| process::next_signal(fd.as_fd()))
-            && ends_a_process(number)
-        {
-            process::exit_now(128 + number);
-        }
+        signals.obey();
         if ready.first() == Some(&true)
-            && let Some(order) = take_order(init.listener.as_fd())
+            && let Some((socket, message, tap)) = take_order(init.listener.as_fd())
+            && let Message::Start { plan, state } = message
         {
-            process::reset_signals();
-            return order;
+            return Order { socket, plan: *plan, tap, state, signals };
         }
     }
 }
 
-/// SIGCHLD, SIGCONT, SIGURG, SIGWINCH and the stop signals do not end a process by default (signal(7)).
-fn ends_a_process(number: i32) -> bool {
-    !matches!(number, 17..=23 | 28)
-}
-
-fn take_order(listener: BorrowedFd<'_>) -> Option<Order> {
+fn take_order(listener: BorrowedFd<'_>) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
     let socket = fdpass::accept(listener).ok()?;
-    match handshake::receive(socket.as_fd()) {
-        Ok(Some((Message::Start { plan, state }, fds))) => {
-            Some(Order { socket, plan: *plan, tap: fds.into_iter().next(), state })
-        }
-        _ => None,
-    }
+    let (message, fds) = handshake::receive(socket.as_fd()).ok()??;
+    Some((socket, message, fds.into_iter().next()))
 }

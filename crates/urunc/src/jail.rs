@@ -178,13 +178,13 @@ fn open_console(plan: &LaunchPlan, root: BorrowedFd<'_>, socket: BorrowedFd<'_>)
     Ok(pty::make_controlling(pty.user.as_fd())?)
 }
 
-/// Limits that need privilege and /proc: before the jail, through a procfs of our own.
+/// Limits that need privilege and /proc (rlimits are set last, by the user: init needs more than a guest): before the jail, through a procfs of our own.
 ///
 /// # Errors
 /// The file or limit.
 pub fn set_limits(plan: &LaunchPlan) -> anyhow::Result<()> {
     let who = &plan.identity;
-    identity::set_rlimits(&who.rlimits).context("process.rlimits")?;
+    identity::allow_rlimits(&who.rlimits).context("process.rlimits")?;
     if who.oom_score_adj.is_none() && who.apparmor.is_none() {
         return Ok(());
     }

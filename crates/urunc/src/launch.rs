@@ -2,24 +2,27 @@
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
 use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
-use urunc_sys::{process, root};
+use urunc_sys::{identity, process, root};
 
 use crate::handshake::{self, Message};
-use crate::hooks;
-use crate::init::{Failure, Init, Order, Step};
+use crate::hooks::{self, Place};
+use crate::init::{Failure, Init, Order, Step, seen_inside};
 
 /// Runs startContainer hooks in the private root and becomes the monitor. Returns only on failure.
-pub(crate) fn become_monitor(mut init: Init, order: &Order) -> Result<Infallible, Failure> {
-    hooks::run("startContainer", &init.hooks.start_container, &order.state).step("hooks")?;
+pub(crate) fn become_monitor(init: &mut Init, order: &Order) -> Result<Infallible, Failure> {
+    let at = Place { state: &seen_inside(&order.state).step("hooks")?, dir: Path::new("/") };
+    hooks::run("startContainer", &init.hooks.start_container, at).step("hooks")?;
+    order.signals.obey();
     process::reset_signals();
     match &order.plan.exec {
-        Exec::Program(program) => exec(&mut init, order, program),
-        Exec::Tender(tender) => become_tender(&mut init, order, tender),
+        Exec::Program(program) => exec(init, order, program),
+        Exec::Tender(tender) => become_tender(init, order, tender),
     }
 }
 
@@ -36,6 +39,7 @@ fn exec(init: &mut Init, order: &Order, program: &Program) -> Result<Infallible,
     let borrowed: Vec<BorrowedFd<'_>> = inherited.iter().map(AsFd::as_fd).collect();
     redirect_stderr(program).step("standard error")?;
     process::place_fds(&borrowed).step("descriptors")?;
+    identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     // The last word before the filters, which may forbid to say more; a failed exec still says FAILED if it can.
     handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
     for (filter, flags) in &filters {
@@ -98,6 +102,7 @@ fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
 /// Prepares the built-in monitor as the final user; its last fallible act sends READY.
 fn become_tender(init: &mut Init, order: &Order, tender: &Tender) -> Result<Infallible, Failure> {
     let fds = tender_fds(init, order, tender).step("descriptors")?;
+    identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     let ready = urunc_tender::prepare(tender, fds).step("tender")?;
     process::set_name("solo5-spt");
     ready.enter(|| {

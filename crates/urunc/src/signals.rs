@@ -38,6 +38,12 @@ fn real_time(name: &str) -> Option<i32> {
     (RTMIN..=RTMAX).contains(&number).then_some(number)
 }
 
+/// Does its default action end a process? Not that of SIGCHLD, SIGCONT, SIGURG, SIGWINCH and the stop signals
+/// (signal(7)).
+pub fn ends_a_process(number: i32) -> bool {
+    !matches!(number, 17..=23 | 28)
+}
+
 /// The name with `SIG`, as `state` and messages show it.
 pub fn name(number: i32) -> String {
     match usize::try_from(number).ok().and_then(|n| NAMES.get(n.wrapping_sub(1))) {

@@ -1,13 +1,14 @@
 //! The state directory: intent before the first side effect, the truth about the process afterwards.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use urunc_plan::{HostFacts, LaunchPlan, Request};
-use urunc_sys::{atomic, process};
+use urunc_sys::{SysError, atomic, process};
 
 use crate::bundle::Hooks;
 
@@ -18,6 +19,8 @@ const STATUS: &str = "status.json";
 const SIGNAL: &str = "signal";
 /// Init's listener, in the state directory.
 pub const SOCKET: &str = "init.sock";
+/// What runc and crun keep in a container's directory.
+pub const FOREIGN: [&str; 2] = ["state.json", "status"];
 /// Longest state file read back, bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -155,7 +158,7 @@ impl Store {
             Err(e) if e.source.kind() == std::io::ErrorKind::AlreadyExists => {
                 bail!("container with id {id} exists already")
             }
-            made => made?,
+            made => made.with_context(|| format!("--root {}", self.path.display()))?,
         };
         let container = Container { id: id.to_owned(), dir };
         let written = atomic::lock(container.dir.as_fd(), true)
@@ -170,7 +173,7 @@ impl Store {
         Ok(container)
     }
 
-    /// Opens a container of ours; `None` when there is none by this id (it may be runc's).
+    /// Opens a container of ours; `None` when there is none by this id (it may be another runtime's).
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -179,7 +182,8 @@ impl Store {
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let foreign = rustix::fs::statat(&dir, "state.json", rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        let foreign = FOREIGN.iter().any(|name| rustix::fs::statat(&dir, *name, flags).is_ok());
         Ok((!foreign).then(|| Container { id: id.to_owned(), dir }))
     }
 
@@ -203,7 +207,8 @@ impl Store {
 
 impl Container {
     fn save(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        Ok(atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?)?)
+        let written = atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?);
+        written.with_context(|| format!("state of container {}", self.id))
     }
 
     fn load<T: serde::de::DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
@@ -221,12 +226,28 @@ impl Container {
         Ok(current.is_ok_and(|dir| atomic::same_inode(dir.as_fd(), self.dir.as_fd())))
     }
 
+    /// Gives the lock back: other commands may work on the container.
+    pub fn unlock(&self) {
+        atomic::unlock(self.dir.as_fd());
+    }
+
     /// What was frozen.
     ///
     /// # Errors
     /// The file is missing or damaged.
     pub fn record(&self) -> anyhow::Result<Record> {
         self.load(RECORD)
+    }
+
+    /// The stored plan; `None` when there is none, and so nothing to undo: it is written before the first side effect.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn plan_if_any(&self) -> anyhow::Result<Option<LaunchPlan>> {
+        match self.plan() {
+            Err(error) if absent(&error) => Ok(None),
+            plan => plan.map(Some),
+        }
     }
 
     /// The stored plan.
@@ -297,12 +318,25 @@ impl Container {
     /// # Errors
     /// ENOTEMPTY.
     pub fn remove(&self, store: &Store) -> anyhow::Result<()> {
-        for name in [SOCKET, SIGNAL, STATUS, PLAN, RECORD] {
-            atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
-            atomic::remove(self.dir.as_fd(), name)?;
+        let mut tries = 0;
+        loop {
+            // The plan last: a `delete` that dies here is taken up again, and nothing is left to undo without a plan.
+            for name in [SOCKET, SIGNAL, STATUS, RECORD, PLAN] {
+                atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
+                atomic::remove(self.dir.as_fd(), name)?;
+            }
+            tries += 1;
+            match atomic::remove_dir(store.dir(), &self.id) {
+                // `kill` takes no lock: it may have recorded its signal between the two.
+                Err(error) if tries < 3 && error.source.kind() == ErrorKind::DirectoryNotEmpty => {}
+                removed => return Ok(removed?),
+            }
         }
-        Ok(atomic::remove_dir(store.dir(), &self.id)?)
     }
+}
+
+fn absent(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<SysError>().is_some_and(|error| error.source.kind() == ErrorKind::NotFound)
 }
 
 fn is_alive(status: &Status) -> bool {

@@ -59,11 +59,3 @@ pub fn intent(store: &Store, container: &Container) {
         log::warn!("not undone: {error:#}");
     }
 }
-
-/// A failed create: init is dead already; the rest goes as `delete` would do it.
-pub fn failed_create(store: &Store, container: &Container, plan: &LaunchPlan) {
-    match apply(plan, None) {
-        Ok(()) => intent(store, container),
-        Err(error) => log::warn!("not undone: {error:#}"),
-    }
-}

@@ -4,12 +4,14 @@
 //! | word | meaning |
 //! |---|---|
 //! | `probe=quiet` | no report |
-//! | `probe=brief` | argv, environment, directory and descriptors only: under a filter that kills, more is deadly |
+//! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
 //! | `probe=exit:N` | exits with N |
+//!
+//! A program called `monitor` does as with `probe=brief probe=qmp`: no word of the tests is in its argv.
 //!
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
@@ -25,8 +27,11 @@ fn main() -> ExitCode {
     // Before anything else is opened: what was inherited is the question.
     let fds = files::descriptors();
     let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-    let words: Vec<&str> =
+    let mut words: Vec<&str> =
         argv.iter().flat_map(|a| a.split_whitespace()).filter_map(|w| w.strip_prefix("probe=")).collect();
+    if argv.first().is_some_and(|name| name.ends_with("/monitor")) {
+        words.extend(["brief", "qmp"]);
+    }
     if !words.contains(&"quiet") {
         let all = !words.contains(&"brief");
         println!("{}", if all { report(&argv, &fds) } else { brief(&argv, &fds) });
@@ -45,7 +50,15 @@ fn main() -> ExitCode {
 }
 
 fn brief(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
-    serde_json::json!({"argv": argv, "env": environment(), "cwd": std::env::current_dir().ok(), "fds": fds})
+    let names = rustix::system::uname();
+    serde_json::json!({
+        "argv": argv,
+        "env": environment(),
+        "cwd": std::env::current_dir().ok(),
+        "hostname": names.nodename().to_string_lossy(),
+        "domainname": names.domainname().to_string_lossy(),
+        "fds": fds,
+    })
 }
 
 fn environment() -> Vec<String> {

@@ -4,6 +4,7 @@ use crate::bundle::Bundle;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use urunc_plan::solo5::Declared;
 
 /// Path of the kernel in the image.
 pub const KERNEL: &str = ".boot/kernel";
@@ -23,8 +24,68 @@ pub fn bzimage() -> Vec<u8> {
     image[0x200..0x202].copy_from_slice(&[0xeb, 0x66]);
     image[0x202..0x206].copy_from_slice(b"HdrS");
     image[0x206..0x208].copy_from_slice(&0x20fu16.to_le_bytes());
-    // Loaded high.
+    // Loaded high, with a 64-bit entry point.
     image[0x211] = 1;
+    image[0x236] = 1;
+    image
+}
+
+/// A multiboot kernel as GRUB and QEMU know it: a 32-bit ELF file for i386 (gABI; multiboot 0.6.96, "Header layout").
+pub fn multiboot() -> Vec<u8> {
+    const MAGIC: u32 = 0x1bad_b002;
+    let mut image = vec![0u8; 4096];
+    image[..7].copy_from_slice(b"\x7fELF\x01\x01\x01");
+    let mut half = |at: usize, value: u16| image[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    // Executable, i386, version, header sizes, one program header behind the file header.
+    for (at, value) in [(16, 2), (18, 3), (20, 1), (28, 52), (40, 52), (42, 32), (44, 1), (52, 1)] {
+        half(at, value);
+    }
+    // Its offset, address and sizes, then the multiboot header: magic, no flags, checksum.
+    let words = [
+        (24, 0x10_0000),
+        (56, 0),
+        (60, 0x10_0000),
+        (68, 4096),
+        (72, 4096),
+        (128, MAGIC),
+        (136, 0u32.wrapping_sub(MAGIC)),
+    ];
+    for (at, value) in words {
+        image[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+    }
+    image
+}
+
+/// The own guest that idles, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
+pub fn idle_with(devices: &[Declared]) -> Vec<u8> {
+    const ENTRY: usize = 104;
+    let mut image = fs::read(guest("idle")).expect("guest");
+    let entries = u32::try_from(devices.len() + 1).expect("few devices");
+    let size = 4 + 8 + entries as usize * ENTRY;
+    let mut note = Vec::new();
+    for number in [6, u32::try_from(size).expect("small"), u32::from_le_bytes(*b"MFT1")] {
+        note.extend(number.to_le_bytes());
+    }
+    note.extend(b"Solo5\0\0\0\0\0\0\0");
+    note.extend([1, entries].map(u32::to_le_bytes).concat());
+    let reserved = ("", 0x4000_0000u32);
+    let kinds = devices.iter().map(|d| (d.name.as_str(), if d.net { 2 } else { 1 }));
+    for (name, kind) in std::iter::once(reserved).chain(kinds) {
+        let mut entry = [0u8; ENTRY];
+        entry[..name.len()].copy_from_slice(name.as_bytes());
+        entry[68..72].copy_from_slice(&kind.to_le_bytes());
+        note.extend(entry);
+    }
+    // The last note header is the manifest's; its content moves to the end of the file.
+    let headers = (0..usize::from(image[56])).map(|index| 64 + 56 * index);
+    let header = headers.rev().find(|at| image[*at] == 4).expect("a note");
+    let offset = image.len().next_multiple_of(8);
+    image.resize(offset, 0);
+    image[header + 8..header + 16].copy_from_slice(&(offset as u64).to_le_bytes());
+    for at in [header + 32, header + 40] {
+        image[at..at + 8].copy_from_slice(&(note.len() as u64).to_le_bytes());
+    }
+    image.extend(note);
     image
 }
 

@@ -11,10 +11,18 @@ fn main() {
     cases.extend(suite::bad_input::cases());
     cases.extend(suite::crash::cases());
     cases.extend(suite::storm::cases());
+    cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
+    cases.extend(suite::delegation::cases());
+    cases.extend(suite::memory::cases());
     if Runtime::from_env().flavour == Flavour::Runc {
         // It boots no image.
-        cases.retain(|case| !matches!(case.group, "bad-image" | "reality" | "crash-guest"));
+        cases.retain(|case| {
+            !matches!(
+                case.group,
+                "bad-image" | "reality" | "golden" | "delegation" | "memory" | "crash-guest" | "review"
+            )
+        });
     }
     let groups = match words.as_slice() {
         ["--case", name] => {

@@ -175,8 +175,9 @@ mod tests {
             refused(&whole, NLMSG_ERROR, tlvs),
             refused(&done, NLMSG_DONE, tlvs),
         ] {
-            let said = refusal.on("find device", "eth7").to_string();
-            assert_eq!(said, "find device eth7: No such device (os error 19): no device");
+            let said = refusal.on("find device", "eth7");
+            assert_eq!(said.to_string(), "find device eth7");
+            assert_eq!(said.source.to_string(), "No such device (os error 19): no device");
         }
         let silent = refused(&capped, NLMSG_ERROR, NLM_F_CAPPED).on("find device", "eth7");
         assert_eq!(silent.source.raw_os_error(), Some(19));

@@ -254,9 +254,12 @@ mod tests {
             let expected = Ingress::Redirect { cookie: mine, target: 3, alone: true };
             assert_eq!(inspect(socket, 2).unwrap(), expected);
             assert_eq!(occupied(socket).unwrap(), [2]);
-            let said = add(socket, (2, "v2"), 3, &cookie("other")).unwrap_err().to_string();
+            let said = add(socket, (2, "v2"), 3, &cookie("other")).unwrap_err();
             let words = "File exists (os error 17): Exclusivity flag on, cannot modify";
-            assert_eq!(said, format!("add ingress qdisc to v2: {words}"));
+            assert_eq!(
+                (said.to_string().as_str(), said.source.to_string().as_str()),
+                ("add ingress qdisc to v2", words)
+            );
             assert_eq!(inspect(socket, 2).unwrap(), expected);
             remove(socket, (2, "v2"), &cookie("other")).unwrap();
             assert_eq!(inspect(socket, 2).unwrap(), expected);
@@ -268,8 +271,9 @@ mod tests {
     #[test]
     fn a_filter_that_fails_takes_its_qdisc_with_it() {
         with_pair(|socket| {
-            let said = add(socket, (2, "v2"), 99, &cookie("x")).unwrap_err().to_string();
-            assert!(said.starts_with("add redirect to v2: No such device (os error 19)"), "{said}");
+            let said = add(socket, (2, "v2"), 99, &cookie("x")).unwrap_err();
+            assert_eq!(said.to_string(), "add redirect to v2");
+            assert!(said.source.to_string().starts_with("No such device (os error 19)"), "{said:?}");
             assert_eq!(inspect(socket, 2).unwrap(), Ingress::Free);
         });
     }

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use urunc_plan::launch::Tap;
 use urunc_sys::net;
@@ -62,14 +63,25 @@ impl Namespace {
     }
 }
 
+/// Keeps the tests of this process apart until it is dropped.
+///
+/// A child has a copy of every descriptor until its exec, also of a tap that belongs to the test of another thread: the
+/// tap would then outlive the close that has to be its last.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// `eth0` 10.11.12.2/20, gateway 10.11.0.1, MTU 1450, and `peer0` with the gateway's address.
 pub(crate) struct Bed {
     pub(crate) container: Namespace,
     pub(crate) peer: Namespace,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Bed {
     pub(crate) fn new() -> Self {
+        let alone = alone();
         let (container, peer) = (Namespace::new(), Namespace::new());
         let path = container.path();
         peer.run(
@@ -86,7 +98,12 @@ impl Bed {
             peer.run(command);
         }
         container.run("ip route add default via 10.11.0.1");
-        Self { container, peer }
+        // The kernel's link watch works in its own time; until then `ip` shows another state, and frames are dropped.
+        for (namespace, device) in [(&container, "eth0"), (&peer, "peer0")] {
+            let shown = || namespace.run(&format!("ip -j link show dev {device}"));
+            until("the pair is operational", || shown().contains(r#""operstate":"UP""#));
+        }
+        Self { container, peer, _alone: alone }
     }
 
     /// The plan of a container `id` here.
@@ -131,6 +148,15 @@ impl Bed {
         let socket = net::in_namespace(self.peer.fd(), bound).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket
+    }
+}
+
+/// Waits for a condition that the kernel brings about by itself; its never coming is the failure.
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -11,14 +11,16 @@ use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
 use urunc_sys::{cgroup, fdpass};
 
+use super::delete;
 use crate::bundle::{self, Bundle, Config};
 use crate::cli::{Global, Launch};
 use crate::facts::{self, Image};
 use crate::handshake::{self, Message};
+use crate::hooks::{self, Place};
 use crate::init::{self, Init};
 use crate::jail::Materials;
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status, Store};
-use crate::{delegate, hooks, namespaces, settings, time, undo};
+use crate::{delegate, namespaces, settings, time, undo};
 
 /// What became of a `create`.
 #[derive(Debug)]
@@ -58,12 +60,16 @@ pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
     }
 }
 
-/// Runs the other runtime's `create` and keeps the verdict if it succeeds.
-fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
+/// Runs the other runtime's `create` (or `run --detach`) and keeps the verdict if it succeeds.
+pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
     let store = Store::open(&global.root, true)?;
-    delegate::remember(&store, id, verdict)?;
+    // A second container of this id will be refused; the verdict about the first one stays.
+    let known = delegate::recall(&store, id, "").is_some();
+    if !known {
+        delegate::remember(&store, id, verdict)?;
+    }
     let code = delegate::spawn(&verdict.runtime);
-    if !matches!(code, Ok(0)) {
+    if !known && !matches!(code, Ok(0)) {
         delegate::forget(&store, id);
     }
     code
@@ -78,9 +84,7 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
         Ok(checked) => checked,
         Err(verdict) => return Ok(Outcome::Delegated(verdict)),
     };
-    if global.systemd_cgroup {
-        bail!("--systemd-cgroup: the systemd cgroup driver is not built yet, use cgroupfs");
-    }
+    refuse_unbuilt(global, args)?;
     check_console(&checked.record.request, args, terminal.is_some())?;
     for notice in &checked.plan.notices {
         log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
@@ -102,9 +106,36 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     match build(&container, args, &mut checked, (terminal, group)) {
         Ok(child) => Ok(Outcome::Created(Box::new(Created { store, container, child }))),
         Err(error) => {
-            undo::failed_create(&store, &container, &checked.plan);
+            take_back(&store, &container, &checked);
             Err(error)
         }
+    }
+}
+
+/// Options whose meaning we know and cannot keep.
+fn refuse_unbuilt(global: &Global, args: &Launch) -> anyhow::Result<()> {
+    if global.systemd_cgroup || global.cgroup_manager.as_deref() == Some("systemd") {
+        let option = if global.systemd_cgroup { "--systemd-cgroup" } else { "--cgroup-manager" };
+        bail!("{option}: the systemd cgroup driver is not built yet, use cgroupfs");
+    }
+    if global.rootless == "true" {
+        bail!("--rootless: containers without root are not built yet");
+    }
+    if args.pidfd_socket.is_some() {
+        bail!("--pidfd-socket: not built yet");
+    }
+    Ok(())
+}
+
+/// After a failed create init is dead already; the rest goes as `delete` would do it, with its hooks (OCI spec,
+/// lifecycle: a failed hook continues with the undoing and the poststop hooks).
+fn take_back(store: &Store, container: &Container, checked: &Checked) {
+    match undo::apply(&checked.plan, None) {
+        Ok(()) => {
+            delete::poststop(container, &checked.record, &container.status().unwrap_or_default());
+            undo::intent(store, container);
+        }
+        Err(error) => log::warn!("not undone: {error:#}"),
     }
 }
 
@@ -210,6 +241,7 @@ fn build(
             init::run(Init {
                 plan: plan.clone(),
                 hooks: record.hooks.clone(),
+                bundle: record.bundle.clone(),
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
@@ -250,8 +282,9 @@ fn accompany(
     handshake::send(socket.as_fd(), &Message::Begin, &[])?;
     expect(&socket, |m| matches!(m, Message::Namespaces))?;
     let state = state::oci_state(&container.id, record, Life::Creating, child.pid);
-    hooks::run("prestart", &record.hooks.prestart, &state)?;
-    hooks::run("createRuntime", &record.hooks.create_runtime, &state)?;
+    let at = Place { state: &state, dir: &record.bundle };
+    hooks::run("prestart", &record.hooks.prestart, at)?;
+    hooks::run("createRuntime", &record.hooks.create_runtime, at)?;
     handshake::send(socket.as_fd(), &Message::Jail { state }, &[])?;
     expect(&socket, |m| matches!(m, Message::Created))?;
     status.phase = Phase::Created;

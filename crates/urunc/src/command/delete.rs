@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use anyhow::bail;
 
 use crate::cli::Global;
+use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Record, Status, Store};
-use crate::{hooks, undo};
+use crate::undo;
 
 /// The command.
 ///
@@ -52,10 +53,10 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
     if let Some(pidfd) = process {
         undo::kill(pidfd.as_fd())?;
     }
-    match container.plan() {
-        Ok(plan) => undo::apply(&plan, netns.as_ref())?,
+    match container.plan_if_any() {
+        Ok(Some(plan)) => undo::apply(&plan, netns.as_ref())?,
         Err(error) if !force => return Err(error),
-        Err(_) => {}
+        Ok(None) | Err(_) => {}
     }
     if let Ok(record) = &record {
         poststop(container, record, &status);
@@ -64,12 +65,12 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
 }
 
 /// poststop hooks cannot stop a delete: their failures are warnings (OCI spec, lifecycle step 13).
-fn poststop(container: &Container, record: &Record, status: &Status) {
+pub(crate) fn poststop(container: &Container, record: &Record, status: &Status) {
     if status.pid == 0 || record.hooks.poststop.is_empty() {
         return;
     }
     let state = state::oci_state(&container.id, record, Life::Stopped, 0);
-    for error in hooks::run_all("poststop", &record.hooks.poststop, &state) {
+    for error in hooks::run_all("poststop", &record.hooks.poststop, Place::here(&state)) {
         log::warn!("{error:#}");
     }
 }

@@ -6,7 +6,10 @@ use anyhow::bail;
 use urunc_sys::{cgroup, process};
 
 use crate::cli::Global;
+use crate::signals;
 use crate::state::{Container, Life};
+
+const ESRCH: i32 = 3;
 
 /// The command. It takes no lock: a signal must reach a container whose `start` hangs.
 ///
@@ -28,16 +31,17 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
         }
         bail!("container not running");
     };
-    if ends_a_process(signal) {
-        container.save_signal(signal)?;
+    if signals::ends_a_process(signal)
+        && let Err(error) = container.save_signal(signal)
+    {
+        // A full disk must not keep a container alive.
+        log::warn!("signal not recorded: {error:#}");
     }
-    if !all {
-        process::signal(pidfd.as_fd(), signal)?;
+    if all {
+        return Ok(0);
     }
-    Ok(0)
-}
-
-/// Signals whose default action ends a process (signal(7)); the last one is named by `state`.
-fn ends_a_process(signal: i32) -> bool {
-    !matches!(signal, 17..=23 | 28)
+    match process::signal(pidfd.as_fd(), signal) {
+        Err(error) if error.source.raw_os_error() == Some(ESRCH) => bail!("container not running"),
+        sent => Ok(sent.map(|()| 0)?),
+    }
 }

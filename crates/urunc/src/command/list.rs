@@ -33,23 +33,22 @@ pub fn run(global: &Global, format: Format, quiet: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// What the delegate lists, if there is anything of it under this root.
+/// What the delegates list that have containers under this root.
 fn delegated(store: &Store) -> anyhow::Result<Vec<ContainerState>> {
-    let foreign =
-        std::fs::read_dir(store.path())?.flatten().any(|entry| entry.path().join("state.json").is_file());
-    if !foreign {
-        return Ok(Vec::new());
+    let mut all = Vec::new();
+    for runtime in delegate::runtimes(store, &settings::active()?.settings.delegate) {
+        let output = std::process::Command::new(&runtime)
+            .arg("--root")
+            .arg(store.path())
+            .args(["list", "--format", "json"])
+            .output()
+            .with_context(|| format!("delegate runtime {}", runtime.display()))?;
+        let listed: Option<Vec<ContainerState>> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        all.extend(listed.unwrap_or_default());
     }
-    let runtime = delegate::program(&settings::active()?.settings.delegate);
-    let output = std::process::Command::new(&runtime)
-        .arg("--root")
-        .arg(store.path())
-        .args(["list", "--format", "json"])
-        .output()
-        .with_context(|| format!("delegate runtime {}", runtime.display()))?;
-    let listed: Option<Vec<ContainerState>> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let mut listed = listed.unwrap_or_default();
-    // Both runtimes look at the same directories; ours are not runc's even if it lists them.
-    listed.retain(|container| store.find(&container.id).is_ok_and(|ours| ours.is_none()));
-    Ok(listed)
+    // All runtimes look at the same directories; ours are not theirs even if they list them.
+    all.retain(|container| store.find(&container.id).is_ok_and(|ours| ours.is_none()));
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    all.dedup_by(|a, b| a.id == b.id);
+    Ok(all)
 }

@@ -1,6 +1,6 @@
 //! `run`: create, start, wait, delete.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use urunc_sys::process;
 
@@ -21,12 +21,15 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     let (ours, theirs) = urunc_sys::fdpass::pair()?;
     let created = match create::create(global, launch, (!detach).then_some(theirs))? {
         Outcome::Created(created) => created,
+        Outcome::Delegated(verdict) if detach => return create::delegated(global, &launch.id, &verdict),
         Outcome::Delegated(verdict) => return Err(delegate::exec(&verdict.runtime)),
     };
     let relay = match created.container.plan()?.console {
         Some(_) if launch.console_socket.is_none() => Relay::receive(ours.as_fd()),
         _ => Ok(Relay::none()),
     };
+    // Before the guest runs: a signal to us is then already its own, and not our end.
+    let signals = process::signals_as_fd()?;
     let started = relay.and_then(|relay| start::start(&created.container).map(|()| relay));
     let relay = match started {
         Ok(relay) => relay,
@@ -38,8 +41,10 @@ pub fn run(global: &Global, launch: &Launch, detach: bool, keep: bool) -> anyhow
     if detach {
         return Ok(0);
     }
-    let code = wait(&created, relay)?;
-    if !keep {
+    // As long as the guest runs, the container is everybody's.
+    created.container.unlock();
+    let code = wait(&created, &signals, relay)?;
+    if !keep && created.container.lock(&created.store)? {
         remove(&created);
     }
     Ok(u8::try_from(code).unwrap_or(255))
@@ -52,8 +57,7 @@ fn remove(created: &Created) {
 }
 
 /// Waits for the guest; every signal that reaches us is the guest's, and so is every key.
-fn wait(created: &Created, mut relay: Relay) -> anyhow::Result<i32> {
-    let signals = process::signals_as_fd()?;
+fn wait(created: &Created, signals: &OwnedFd, mut relay: Relay) -> anyhow::Result<i32> {
     let pidfd = created.child.pidfd.as_fd();
     relay.resize();
     loop {

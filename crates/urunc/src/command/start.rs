@@ -1,6 +1,6 @@
 //! `start`: steps 8 to 10 of ARCHITECTURE.md.
 
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use urunc_sys::{fdpass, net, process};
 use crate::bundle::Hook;
 use crate::cli::Global;
 use crate::handshake::{self, Message};
+use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
-use crate::{hooks, undo};
+use crate::undo;
 
 /// Longest wait for init or a monitor to answer, beside the time its hooks may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,15 +50,24 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
     if !record.has_process {
         bail!("config.json: process: missing, there is nothing to start");
     }
+    let socket = match fdpass::connect(container.dir.as_fd(), SOCKET) {
+        // Init has left its place: an earlier start died before it could say so. The guest must not suffer from this one.
+        Err(error) if error.source.kind() == ErrorKind::ConnectionRefused => {
+            status.phase = Phase::Running;
+            container.save_status(&status)?;
+            bail!("cannot start an already running container");
+        }
+        connected => connected?,
+    };
     let netns: OwnedFd = std::fs::File::open(format!("/proc/{}/ns/net", status.pid))?.into();
-    let started = connect_and_go(container, &record, &status, &pidfd, &netns);
+    let started = connect_and_go(container, &record, &status, (&socket, &pidfd), &netns);
     if let Err(error) = started {
         return Err(after_failure(container, &pidfd, &netns, error));
     }
     status.phase = Phase::Running;
     container.save_status(&status)?;
     let state = state::oci_state(&container.id, &record, Life::Running, status.pid);
-    hooks::run("poststart", &record.hooks.poststart, &state)
+    hooks::run("poststart", &record.hooks.poststart, Place::here(&state))
         .map_err(|error| after_failure(container, &pidfd, &netns, error))
 }
 
@@ -85,7 +95,7 @@ fn connect_and_go(
     container: &Container,
     record: &Record,
     status: &Status,
-    pidfd: &OwnedFd,
+    (socket, pidfd): (&OwnedFd, &OwnedFd),
     netns: &OwnedFd,
 ) -> anyhow::Result<()> {
     let facts = network_facts(netns, record)?;
@@ -103,12 +113,11 @@ fn connect_and_go(
     let root: OwnedFd = std::fs::File::open(format!("/proc/{}/root", status.pid))?.into();
     let log = monitor_log(&root);
     let state = state::oci_state(&container.id, record, Life::Created, status.pid);
-    let socket = fdpass::connect(container.dir.as_fd(), SOCKET)?;
     let fds: Vec<_> = tap.iter().map(AsFd::as_fd).collect();
     handshake::send(socket.as_fd(), &Message::Start { plan: Box::new(plan.clone()), state }, &fds)?;
     drop(tap);
     let quoted = |error| quote(error, log.as_ref());
-    await_monitor(&socket, pidfd, &record.hooks.start_container).map_err(quoted)?;
+    await_monitor(socket, pidfd, &record.hooks.start_container).map_err(quoted)?;
     await_acceptance(&plan, &root, pidfd).map_err(quoted)
 }
 

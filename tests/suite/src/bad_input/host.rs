@@ -4,9 +4,10 @@ use super::{create_is_refused, refused};
 use crate::bundle::Bundle;
 use crate::command;
 use crate::sandbox::Sandbox;
+use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 type Entry = (&'static str, fn(&Sandbox));
 
@@ -72,6 +73,11 @@ pub(super) const OURS: &[Entry] = &[
     ("a-monitor-that-dies-of-a-signal", |s| {
         start_with_probe(s, &["probe=brief", "probe=signal:11"]);
     }),
+    ("a-profile-under-which-nothing-can-be-executed", |s| {
+        let only_read = json!([{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]);
+        let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": only_read});
+        start_fails(s, &linux_on_probe(s, &["probe=brief"]).with("/linux/seccomp", profile));
+    }),
     ("a-configuration-file-with-a-syntax-error", |s| {
         fs::write(&s.settings, "[monitors\n").unwrap();
         create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
@@ -110,10 +116,14 @@ fn monitor(s: &Sandbox, path: &str, word: &str) {
     create_is_refused(s, &s.bundle("b").linux(), word);
 }
 
-/// Starts a Linux bundle whose monitor is the probe with these words; `start` must fail and delete must do. Returns the
-/// error.
+/// Starts a Linux bundle whose monitor is the probe with these words; returns the error.
 fn start_with_probe(s: &Sandbox, words: &[&str]) -> String {
-    let c = s.container("a", &linux_on_probe(s, words));
+    start_fails(s, &linux_on_probe(s, words))
+}
+
+/// `start` must fail and delete must do. Returns the error.
+fn start_fails(s: &Sandbox, bundle: &Bundle) -> String {
+    let c = s.container("a", bundle);
     c.create().ok();
     let error = c.start().fails();
     command::until("the container is stopped", || c.status() == "stopped");
@@ -125,10 +135,20 @@ fn start_with_probe(s: &Sandbox, words: &[&str]) -> String {
 
 /// A Linux bundle, and settings that make the probe its monitor.
 pub(crate) fn linux_on_probe(s: &Sandbox, words: &[&str]) -> Bundle {
-    let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
-    let probe = Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"));
+    let probe = probe();
     fs::write(&s.settings, format!("[monitors.qemu]\npath = \"{}\"\n", probe.display())).unwrap();
     // The first argument becomes `rdinit=`; the probe looks at whole words.
     let args: Vec<&str> = std::iter::once("/app").chain(words.iter().copied()).collect();
-    s.bundle("b").linux().with("/process/args", serde_json::json!(args))
+    s.bundle("b").linux().with("/process/args", json!(args))
+}
+
+/// The probe, built by `make probe` into `PROBE` (default: `dist/test/probe`).
+pub(crate) fn probe() -> PathBuf {
+    let probe = std::env::var("PROBE").unwrap_or_else(|_| "dist/test/probe".into());
+    Path::new(&probe).canonicalize().unwrap_or_else(|e| panic!("{probe}: {e}: run make probe"))
+}
+
+/// The probe under the name that makes it a monitor without words in its argv.
+pub(crate) fn monitor_path() -> PathBuf {
+    probe().with_file_name("monitor")
 }

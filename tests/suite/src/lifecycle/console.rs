@@ -3,6 +3,7 @@
 use super::Entry;
 use crate::bundle::Bundle;
 use crate::command::until;
+use crate::container::Container;
 use crate::sandbox::Sandbox;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::json;
@@ -48,13 +49,7 @@ fn terminal(s: &Sandbox) {
         std::os::unix::fs::symlink("busybox", bundle.rootfs().join("bin").join(applet)).unwrap();
     }
     let c = s.container("a", &bundle);
-    // The listener's path carries the tag: let the ledger look first.
-    s.run(["list", "-q"]).ok();
-    let path = s.dir.join("tty");
-    let listener = UnixListener::bind(&path).unwrap();
-    c.create_with(&["--console-socket", &path.display().to_string()]).ok();
-    let mut master = File::from(receive(&listener));
-    drop(listener);
+    let mut master = create(&c);
     c.start().ok();
     master.write_all(b"hello\n").unwrap();
     let mut seen = String::new();
@@ -67,6 +62,16 @@ fn terminal(s: &Sandbox) {
     assert!(seen.contains("/dev/pts/0") || seen.contains("/dev/console"), "{seen}");
     assert!(seen.contains("33 101"), "{seen}");
     c.until_stopped();
+}
+
+/// `create` with a console socket; returns the terminal's master.
+pub(crate) fn create(c: &Container<'_>) -> File {
+    // The listener's path carries the tag: let the ledger look first.
+    c.sandbox.run(["list", "-q"]).ok();
+    let path = c.sandbox.dir.join("tty");
+    let listener = UnixListener::bind(&path).unwrap();
+    c.create_with(&["--console-socket", &path.display().to_string()]).ok();
+    File::from(receive(&listener))
 }
 
 /// The descriptor that the runtime sends.

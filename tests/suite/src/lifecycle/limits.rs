@@ -91,10 +91,14 @@ fn limited(s: &Sandbox, resources: serde_json::Value, controller: &str, v1: &str
     let c = s.container("a", &s.bundle("b").with("/linux/resources", resources));
     c.create().ok();
     let path = membership(&c, controller);
-    let path = path.trim_start_matches('/');
-    let value = text(&PathBuf::from("/sys/fs/cgroup").join(controller).join(path).join(v1));
-    let value =
-        if value.is_empty() { text(&PathBuf::from("/sys/fs/cgroup").join(path).join(v2)) } else { value };
+    control_file(&path, controller, v1, v2)
+}
+
+/// Content of a cgroup's file, by its name in v1 or v2.
+pub(crate) fn control_file(path: &str, controller: &str, v1: &str, v2: &str) -> String {
+    let (mounts, path) = (PathBuf::from("/sys/fs/cgroup"), path.trim_start_matches('/'));
+    let value = text(&mounts.join(controller).join(path).join(v1));
+    let value = if value.is_empty() { text(&mounts.join(path).join(v2)) } else { value };
     value.trim_end().to_owned()
 }
 

@@ -1,11 +1,11 @@
 //! The life of a container as the OCI runtime specification and runc's command line have it, verb by verb.
 
-mod console;
+pub(crate) mod console;
 mod create;
 mod delete;
 mod hooks;
 mod kill;
-mod limits;
+pub(crate) mod limits;
 mod namespaces;
 mod run;
 mod state;

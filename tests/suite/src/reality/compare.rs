@@ -1,0 +1,209 @@
+//! What the monitor is, against the plan.
+
+use super::network::Network;
+use crate::container::{Container, namespace};
+use crate::sandbox::text;
+use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use urunc_plan::LaunchPlan;
+use urunc_plan::launch::{CgroupGroup, Exec, Program};
+
+/// What disagrees, in words.
+#[derive(Default)]
+pub(super) struct Differences(Vec<String>);
+
+/// Names of `/proc/PID/limits`, proc_pid_limits(5).
+const LIMITS: [(&str, &str); 16] = [
+    ("RLIMIT_AS", "Max address space"),
+    ("RLIMIT_CORE", "Max core file size"),
+    ("RLIMIT_CPU", "Max cpu time"),
+    ("RLIMIT_DATA", "Max data size"),
+    ("RLIMIT_FSIZE", "Max file size"),
+    ("RLIMIT_LOCKS", "Max file locks"),
+    ("RLIMIT_MEMLOCK", "Max locked memory"),
+    ("RLIMIT_MSGQUEUE", "Max msgqueue size"),
+    ("RLIMIT_NICE", "Max nice priority"),
+    ("RLIMIT_NOFILE", "Max open files"),
+    ("RLIMIT_NPROC", "Max processes"),
+    ("RLIMIT_RSS", "Max resident set"),
+    ("RLIMIT_RTPRIO", "Max realtime priority"),
+    ("RLIMIT_RTTIME", "Max realtime timeout"),
+    ("RLIMIT_SIGPENDING", "Max pending signals"),
+    ("RLIMIT_STACK", "Max stack size"),
+];
+
+impl Differences {
+    pub(super) fn add(&mut self, line: String) {
+        self.0.push(line);
+    }
+
+    pub(super) fn same(&mut self, what: &str, seen: &Value, planned: &Value) {
+        if seen != planned {
+            self.add(format!("{what}: reality is {seen}, plan says {planned}"));
+        }
+    }
+
+    /// Fails with everything that disagreed.
+    pub(super) fn none(&self) {
+        assert!(self.0.is_empty(), "{:#?}", self.0);
+    }
+
+    pub(super) fn program(&mut self, report: &Value, program: &Program) {
+        self.same("argv", &report["argv"], &json!(program.args));
+        self.same("environment", &report["env"], &json!(program.env));
+        self.same("working directory", &report["cwd"], &json!(program.cwd));
+        let open: Vec<&Value> = report["fds"].as_array().unwrap().iter().map(|fd| &fd["fd"]).collect();
+        let planned: Vec<usize> = (0..3 + program.fds.len()).collect();
+        self.same("descriptors", &json!(open), &json!(planned));
+    }
+
+    pub(super) fn identity(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let planned = &plan.identity;
+        let four = |id: u32| [id; 4].map(|id| id.to_string()).join(" ");
+        // The kernel sorts them.
+        let mut groups = planned.groups.clone();
+        groups.sort_unstable();
+        let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+        let mut expected = vec![
+            ("Uid", four(planned.uid)),
+            ("Gid", four(planned.gid)),
+            ("Groups", groups.join(" ")),
+            ("Umask", format!("{:04o}", planned.umask)),
+            ("NoNewPrivs", u8::from(planned.no_new_privs).to_string()),
+            ("Seccomp", if plan.seccomp.is_empty() { "0" } else { "2" }.to_owned()),
+            ("Seccomp_filters", plan.seccomp.len().to_string()),
+        ];
+        if planned.capabilities.is_empty() {
+            let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+            expected.extend(sets.map(|set| (set, "0".repeat(16))));
+        }
+        for (field, value) in expected {
+            self.same(field, &json!(c.status_field(field)), &json!(value));
+        }
+    }
+
+    pub(super) fn limits(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        if let Some(value) = plan.identity.oom_score_adj {
+            self.same("oom_score_adj", &json!(c.proc("oom_score_adj").trim_end()), &json!(value.to_string()));
+        }
+        let limits = c.proc("limits");
+        let number = |limit: u64| if limit == u64::MAX { "unlimited".to_owned() } else { limit.to_string() };
+        for limit in &plan.identity.rlimits {
+            let (_, name) = LIMITS.iter().find(|(kind, _)| *kind == limit.kind).unwrap();
+            let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            let seen: Vec<&str> = line.split_whitespace().take(2).collect();
+            self.same(&limit.kind, &json!(seen), &json!([number(limit.soft), number(limit.hard)]));
+        }
+    }
+
+    /// The built-in monitor keeps standard input and output, its devices, an epoll and a timer descriptor.
+    pub(super) fn descriptors(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let Exec::Tender(tender) = &plan.exec else { return };
+        let open: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", c.pid()))
+            .unwrap()
+            .flatten()
+            .filter(|entry| !matches!(entry.file_name().to_str(), Some("0" | "1" | "2")))
+            .map(|entry| std::fs::read_link(entry.path()).unwrap().display().to_string())
+            .collect();
+        let count = |part: &str| open.iter().filter(|target| target.contains(part)).count();
+        let nets =
+            tender.attach.iter().filter(|a| matches!(a.device, urunc_plan::launch::Device::Net { .. }));
+        let nets = nets.count();
+        let blocks = tender.attach.len() - nets;
+        let seen = (count("[eventpoll]"), count("[timerfd]"), count("/dev/net/tun"), open.len());
+        self.same("descriptors", &json!(seen), &json!((1, 1, nets, 2 + nets + blocks)));
+    }
+
+    pub(super) fn namespaces(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        for entry in &plan.namespaces.entries {
+            let kind = serde_json::to_value(entry.kind).unwrap();
+            let link = match kind.as_str().unwrap() {
+                "network" => "net",
+                "mount" => "mnt",
+                other => other,
+            };
+            let own = c.namespace(link);
+            if let Some(path) = &entry.path {
+                let joined = format!("{link}:[{}]", std::fs::metadata(path).unwrap().ino());
+                self.same(link, &json!(own), &json!(joined));
+            } else if own == namespace("self", link) {
+                self.add(format!("namespace: {link} is the host's"));
+            }
+        }
+        let planned = &plan.namespaces;
+        let names = [("kernel/hostname", &planned.hostname), ("kernel/domainname", &planned.domainname)];
+        let names = names.iter().filter_map(|(file, value)| Some((*file, value.as_deref()?)));
+        for (file, value) in names.chain(planned.sysctl.iter().map(|(f, v)| (f.as_str(), v.as_str()))) {
+            let seen = Command::new("nsenter")
+                .args(["-n", "-i", "-u", "-t", &c.pid().to_string(), "cat", &format!("/proc/sys/{file}")])
+                .output()
+                .unwrap();
+            self.same(file, &json!(String::from_utf8_lossy(&seen.stdout).trim_end()), &json!(value));
+        }
+        let offsets = c.proc("timens_offsets");
+        for (clock, seconds, nanoseconds) in &planned.time_offsets {
+            let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let line = [clock.clone(), seconds.to_string(), nanoseconds.to_string()];
+            if !offsets.lines().any(|seen| words(seen) == line) {
+                self.add(format!("time namespace: {line:?} is not in {offsets:?}"));
+            }
+        }
+    }
+
+    pub(super) fn cgroups(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let membership = c.proc("cgroup");
+        for group in &plan.cgroup.groups {
+            if !membership.lines().any(|line| line.ends_with(&format!(":{}", group.path))) {
+                self.add(format!("cgroup: not in {} of {}", group.path, group.mount));
+            }
+            let file =
+                |name: &str| Path::new(&group.mount).join(group.path.trim_start_matches('/')).join(name);
+            let simple = |value: &str| value.parse::<u64>().is_ok();
+            for write in group.writes.iter().filter(|w| simple(&w.value)) {
+                let seen = text(&file(&write.file));
+                self.same(&write.file, &json!(seen.trim_end()), &json!(write.value));
+            }
+            self.devices(group, &text(&file("devices.list")));
+        }
+    }
+
+    /// v1: after a denial of everything, the list is what was allowed since.
+    fn devices(&mut self, group: &CgroupGroup, list: &str) {
+        if group.writes.iter().any(|w| w.file == "devices.deny" && w.value == "a") {
+            let sorted = |mut lines: Vec<String>| {
+                lines.sort();
+                lines.dedup();
+                lines
+            };
+            let allowed = group.writes.iter().filter(|w| w.file == "devices.allow");
+            let planned = sorted(allowed.map(|w| w.value.clone()).collect());
+            let seen = sorted(list.lines().map(str::to_owned).collect());
+            self.same("devices.list", &json!(seen), &json!(planned));
+        }
+    }
+
+    /// The tap, its owner record and the redirection both ways.
+    pub(super) fn network(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let links = Network::links(c.sandbox);
+        let Some(tap) = &plan.net else {
+            if links.iter().any(|line| line.contains("tun up") || line.contains("queue ingress")) {
+                self.add(format!("network: nothing is planned, but there is {links:#?}"));
+            }
+            return;
+        };
+        for device in [&tap.device, &tap.name] {
+            for part in ["queue ingress", "filter u32"] {
+                if !links.iter().any(|line| line.contains(part) && line.ends_with(&format!(" on {device}"))) {
+                    self.add(format!("network: no {part} on {device}: {links:#?}"));
+                }
+            }
+        }
+        // The alias is the owner record: whatever its form, it names the container.
+        let device = format!("device {} tun up mtu={} alias=", tap.name, tap.mtu);
+        if !links.iter().any(|line| line.contains(&device) && line.contains(&c.id)) {
+            self.add(format!("network: no {device} that names its owner {}: {links:#?}", c.id));
+        }
+    }
+}

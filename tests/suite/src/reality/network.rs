@@ -1,0 +1,69 @@
+//! A named network namespace with one end of a veth pair, as an engine makes it.
+
+use crate::sandbox::Sandbox;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use urunc_plan::NetFacts;
+
+/// Removes the namespace of a case, also after a failure.
+pub(super) struct Network<'a>(pub(super) &'a Sandbox);
+
+impl Drop for Network<'_> {
+    fn drop(&mut self) {
+        Self::remove(self.0);
+    }
+}
+
+fn ip(words: &str) {
+    assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success(), "ip {words}");
+}
+
+impl Network<'_> {
+    /// Where the namespace of the case is, or would be.
+    pub(super) fn path(s: &Sandbox) -> PathBuf {
+        Path::new("/run/netns").join(&s.tag)
+    }
+
+    /// Makes the namespace with these devices and routes; returns its path.
+    pub(super) fn make(s: &Sandbox, facts: &NetFacts) -> String {
+        // The ledger looks first: the namespace is part of what must be gone in the end.
+        s.run(["list", "-q"]).ok();
+        let (tag, peer) = (&s.tag, std::process::id());
+        ip(&format!("netns add {tag}"));
+        for device in &facts.devices {
+            let (name, index) = (&device.name, device.index);
+            let (mac, mtu) = (&device.mac, device.mtu);
+            ip(&format!(
+                "link add {name} netns {tag} index {index} address {mac} mtu {mtu} type {} peer name suite{peer}",
+                device.kind
+            ));
+            for (address, prefix) in &device.ipv4 {
+                ip(&format!("-n {tag} addr add {address}/{prefix} dev {name}"));
+            }
+            if device.up {
+                ip(&format!("-n {tag} link set {name} up"));
+            }
+            for route in facts.default_routes.iter().filter(|route| route.index == index) {
+                let gateway = route.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
+                ip(&format!("-n {tag} route add default{gateway} dev {name} metric {} onlink", route.metric));
+            }
+        }
+        Self::path(s).display().to_string()
+    }
+
+    /// What the namespace holds.
+    pub(super) fn links(s: &Sandbox) -> BTreeSet<String> {
+        let tags = vec![s.tag.clone()];
+        let scope = ledger::Scope { netns: tags.clone(), tags, ..ledger::Scope::default() };
+        let all = ledger::Ledger::take(&scope);
+        all.row("link").map(str::to_owned).collect()
+    }
+
+    /// Removes the namespace, if there is one.
+    pub(super) fn remove(s: &Sandbox) {
+        if Self::path(s).exists() {
+            ip(&format!("netns delete {}", s.tag));
+        }
+    }
+}
