@@ -351,12 +351,6 @@ pub fn hide() -> Result<()> {
         .map_err(|e| SysError::new("prctl", "not dumpable", e))
 }
 
-/// Children whose parent dies become ours (prctl(PR_SET_CHILD_SUBREAPER)).
-pub fn become_subreaper() {
-    // SAFETY: plain integers.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

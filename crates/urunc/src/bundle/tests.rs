@@ -37,6 +37,10 @@ fn written(bytes: &[u8]) -> tempfile::TempDir {
     dir
 }
 
+fn load(dir: &Path) -> anyhow::Result<Bundle> {
+    read(dir)?.bundle()
+}
+
 pub(super) fn loaded(bytes: &[u8]) -> anyhow::Result<Bundle> {
     load(written(bytes).path())
 }
