@@ -152,6 +152,21 @@ pub fn private_proc() -> Result<std::os::fd::OwnedFd> {
     crate::root::file_system("proc", &[])
 }
 
+/// Leaves the caller's session keyring for an empty one of its own (keyctl_join_session_keyring(3)): what the engine
+/// keeps there is not the container's. A kernel without keyrings has nothing to leave.
+///
+/// # Errors
+/// EDQUOT when the user has too many keys.
+pub fn new_session_keyring() -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
+    };
+    let error = SysError::last("join", "a new session keyring");
+    if rc >= 0 || error.source.raw_os_error() == Some(libc::ENOSYS) { Ok(()) } else { Err(error) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,8 @@ pub struct Init {
     pub joins: Vec<namespaces::Join>,
     /// `--no-pivot`.
     pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub keep_keyring: bool,
     /// `--preserve-fds`: the caller's descriptors from 3 on that a program without planned ones inherits.
     pub preserve_fds: u32,
     /// The cgroups that init itself enters.
@@ -83,6 +85,9 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     // Neighbours in a joined pid namespace must not reach our memory, our descriptors or the host's program file.
     process::hide().step("session")?;
     rustix::process::setsid().step("session")?;
+    if !init.keep_keyring {
+        identity::new_session_keyring().step("session keyring")?;
+    }
     let create = init.create.as_fd();
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
     cgroup::enter(&init.groups).step("cgroup")?;

@@ -283,14 +283,21 @@ impl Container {
     }
 
     /// The truth: the stored phase if its process still lives, else stopped.
-    pub fn life(status: &Status) -> Life {
+    pub fn life(&self, status: &Status) -> Life {
         match (is_alive(status), status.phase) {
-            (false, Phase::Creating) if status.pid == 0 => Life::Creating,
+            (false, Phase::Creating) if status.pid == 0 && self.is_busy() => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
             (true, Phase::Created) => Life::Created,
             (true, Phase::Running) => Life::Running,
         }
+    }
+
+    /// Does a command hold the lock, perhaps this one? Without a process, only that tells a `create` at work from a dead
+    /// one.
+    fn is_busy(&self) -> bool {
+        // Opened anew: the lock belongs to the open directory, and ours must survive the question.
+        atomic::open_dir(self.dir.as_fd(), ".").is_ok_and(|dir| atomic::lock(dir.as_fd(), false).is_err())
     }
 
     /// A descriptor of the container's live process; `None` when it has ended.

@@ -245,6 +245,7 @@ fn build(
                 materials,
                 joins,
                 no_pivot: args.no_pivot,
+                keep_keyring: args.no_new_keyring,
                 preserve_fds: args.preserve_fds,
                 groups,
                 sockets: Vec::new(),

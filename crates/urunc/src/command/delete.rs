@@ -42,7 +42,7 @@ fn kill_process(container: &Container) -> anyhow::Result<()> {
 /// It runs, or something of it is left.
 pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Result<()> {
     let status = container.status().unwrap_or_default();
-    let life = Container::life(&status);
+    let life = container.life(&status);
     if !force && matches!(life, Life::Running | Life::Creating) && status.pid > 0 {
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
     }

@@ -26,7 +26,7 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
         }
     }
     let Some(pidfd) = Container::process(&status) else {
-        if all || Container::life(&status) == Life::Creating {
+        if all || container.life(&status) == Life::Creating {
             return Ok(0);
         }
         bail!("container not running");

@@ -41,7 +41,7 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// As [`run`].
 pub fn start(container: &Container) -> anyhow::Result<()> {
     let (record, mut status) = (container.record()?, container.status()?);
-    let pidfd = match (Container::life(&status), Container::process(&status)) {
+    let pidfd = match (container.life(&status), Container::process(&status)) {
         (Life::Created, Some(pidfd)) => pidfd,
         (Life::Running, _) => bail!("cannot start an already running container"),
         (Life::Created | Life::Stopped, _) => bail!("cannot start a container that has stopped"),
@@ -126,12 +126,19 @@ fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
     let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
     let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
-    if let Some(mount) = resolv {
-        let text = std::fs::read_to_string(&mount.source).unwrap_or_default();
+    if let Some(text) = resolv.and_then(|mount| small_file(&mount.source)) {
         let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
         facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
     }
     Ok(facts)
+}
+
+/// A regular file of at most 64 KiB of text: whatever else a mount's source may be neither blocks nor fills memory.
+fn small_file(path: &str) -> Option<String> {
+    use rustix::fs::{Mode, OFlags};
+    let fd =
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    String::from_utf8(urunc_sys::atomic::read_all(fd, path, 1 << 16).ok()?).ok()
 }
 
 /// READY and then EOF is success; EOF alone is not.
@@ -166,6 +173,7 @@ fn await_acceptance(plan: &LaunchPlan, root: &OwnedFd, pidfd: &OwnedFd) -> anyho
     let Ok(socket) = fdpass::connect(root.as_fd(), path.trim_start_matches('/')) else {
         bail!("{} ended before its QMP greeting", plan.monitor)
     };
+    fdpass::set_timeout(socket.as_fd(), PATIENCE)?;
     let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(PATIENCE))?;
     let mut greeting = String::new();
     if events.first() == Some(&true) {

@@ -23,7 +23,7 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// The state files are damaged.
 pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
     let (record, status) = (container.record()?, container.status()?);
-    let life = Container::life(&status);
+    let life = container.life(&status);
     let mut annotations = record.annotations;
     annotations.extend(ours(container, life));
     Ok(ContainerState {
