@@ -203,7 +203,9 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
 
 /// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // The name may be any bytes: a process must not be able to hide behind them.
+    let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&bytes))
 }
 
 /// Identity of this boot: pid and start time repeat after a reboot.
@@ -347,12 +349,6 @@ pub fn set_name(name: &str) {
 pub fn hide() -> Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(|e| SysError::new("prctl", "not dumpable", e))
-}
-
-/// Children whose parent dies become ours (prctl(PR_SET_CHILD_SUBREAPER)).
-pub fn become_subreaper() {
-    // SAFETY: plain integers.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ mod tests {
         let config = json!({"ociVersion": SPEC_VERSION, "root": {"path": "rootfs"}, "hooks": hooks,
             "linux": {"namespaces": namespaces}});
         std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
-        let bundle = crate::bundle::load(dir.path()).unwrap();
+        let bundle = crate::bundle::read(dir.path()).and_then(crate::bundle::Config::bundle).unwrap();
         assert_eq!(bundle.request.namespaces.len(), 7);
         let hooks = serde_json::to_value(bundle.hooks).unwrap();
         assert!(

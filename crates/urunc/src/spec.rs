@@ -67,7 +67,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
         run(dir.path(), false).unwrap();
-        let bundle = crate::bundle::load(dir.path()).unwrap();
+        let bundle = crate::bundle::read(dir.path()).and_then(crate::bundle::Config::bundle).unwrap();
         assert_eq!(bundle.request.args, ["hello"]);
         assert_eq!((bundle.request.namespaces.len(), bundle.request.user.uid), (6, 65534));
         assert_eq!(bundle.annotations["com.urunc.unikernel.hypervisor"], "spt");

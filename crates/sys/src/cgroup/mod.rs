@@ -102,16 +102,6 @@ pub fn remove(group: &CgroupGroup) -> Result<()> {
     kill::remove(group)
 }
 
-/// How many processes of the container the kernel killed for lack of memory; 0 when nothing counts them.
-pub fn oom_kills(plan: &Cgroup) -> u64 {
-    let count = |group: &CgroupGroup| {
-        let file = if group.v2 { "memory.events" } else { "memory.oom_control" };
-        let text = fs::read_to_string(leaf(group).join(file)).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-    };
-    plan.groups.iter().filter_map(count).max().unwrap_or(0)
-}
-
 /// The container's own directory in a hierarchy.
 fn leaf(group: &CgroupGroup) -> PathBuf {
     PathBuf::from(format!("{}{}", group.mount, group.path))

@@ -33,6 +33,16 @@ impl Drop for Own {
     }
 }
 
+/// How many processes of the container the kernel killed for lack of memory; 0 when nothing counts them.
+fn oom_kills(plan: &Cgroup) -> u64 {
+    let count = |group: &CgroupGroup| {
+        let file = if group.v2 { "memory.events" } else { "memory.oom_control" };
+        let text = fs::read_to_string(leaf(group).join(file)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    };
+    plan.groups.iter().filter_map(count).max().unwrap_or(0)
+}
+
 fn remove_all(plan: &Cgroup) -> Result<()> {
     plan.groups.iter().try_for_each(remove)
 }

@@ -57,14 +57,6 @@ pub fn read(dir: &Path) -> anyhow::Result<Config> {
     Ok(Config { document: document::parse(&bytes)?, dir })
 }
 
-/// [`read`] and [`Config::bundle`] in one.
-///
-/// # Errors
-/// Those of both.
-pub fn load(dir: &Path) -> anyhow::Result<Bundle> {
-    read(dir)?.bundle()
-}
-
 impl Config {
     /// The bundle's directory, absolute.
     pub fn dir(&self) -> &Path {
@@ -126,5 +118,7 @@ fn directory(rootfs: &Path) -> Result<(), PlanError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use std::{fs, os::unix::fs::symlink};
 use urunc_plan::input::{Namespace, NamespaceKind, User};
 
-fn config() -> Value {
+pub(super) fn config() -> Value {
     json!({
         "ociVersion": "1.0.2-dev",
         "root": {"path": "rootfs", "readonly": true},
@@ -37,7 +37,11 @@ fn written(bytes: &[u8]) -> tempfile::TempDir {
     dir
 }
 
-fn loaded(bytes: &[u8]) -> anyhow::Result<Bundle> {
+fn load(dir: &Path) -> anyhow::Result<Bundle> {
+    read(dir)?.bundle()
+}
+
+pub(super) fn loaded(bytes: &[u8]) -> anyhow::Result<Bundle> {
     load(written(bytes).path())
 }
 

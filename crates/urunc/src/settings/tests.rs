@@ -12,7 +12,7 @@ fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-fn loaded(text: &str) -> anyhow::Result<Loaded> {
+fn loaded(text: impl AsRef<[u8]>) -> anyhow::Result<Loaded> {
     let (_dir, path) = file(text);
     load(Some(path.as_os_str()))
 }
@@ -180,4 +180,19 @@ fn other_things_by_that_name() {
     assert!(message(&binary).contains("not UTF-8"));
     let (_dir, big) = file(vec![b'#'; (1 << 20) + 1]);
     assert!(message(&big).contains("larger than"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_damage_panics_and_every_refusal_is_one_line(
+        at in 0_usize..OF_0_8.len(),
+        bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..8),
+    ) {
+        let mut damaged = OF_0_8.as_bytes().to_vec();
+        damaged.splice(at..(at + bytes.len()).min(damaged.len()), bytes);
+        if let Err(error) = loaded(&damaged) {
+            let text = format!("{error:#}");
+            proptest::prop_assert!(!text.contains('\n') && text.len() < 1000, "{:?}", text);
+        }
+    }
 }

@@ -94,4 +94,16 @@ mod tests {
             assert_eq!(Cache::new(whole[..length].to_vec()).unwrap().files("liba.so").count(), 0);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_damage_panics(at in 0_usize..120, bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..16)) {
+            let mut damaged = cache(&[("liba.so", "/lib/liba.so", 0), ("libb.so", "/lib/libb.so", 0)]);
+            damaged.splice(at..(at + bytes.len()).min(damaged.len()), bytes);
+            if let Some(cache) = Cache::new(damaged) {
+                // A damaged string may be a longer one, never one of bytes outside the file.
+                proptest::prop_assert!(cache.files("liba.so").count() <= 2);
+            }
+        }
+    }
 }

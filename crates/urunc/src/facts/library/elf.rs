@@ -210,4 +210,15 @@ pub(super) mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_damage_panics(at in 0_usize..300, bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..16)) {
+            let mut damaged = object(&["liba.so"], Some("/ld.so"), "$ORIGIN/lib");
+            damaged.splice(at..(at + bytes.len()).min(damaged.len()), bytes);
+            if let Ok(dynamic) = parse_bytes(&damaged) {
+                proptest::prop_assert!(dynamic.needed.iter().all(|name| name.len() < damaged.len()));
+            }
+        }
+    }
 }
