@@ -67,9 +67,11 @@ proptest! {
     /// A process of another boot, or with another start time, is never taken for the container's.
     #[test]
     fn a_status_of_another_process_is_stopped(pid in any::<i32>(), start_time in any::<u64>(), boot in ".{0,40}") {
+        let dir = tempfile::tempdir().unwrap();
+        let container = Container { id: "c".to_owned(), dir: std::fs::File::open(dir.path()).unwrap().into() };
         for phase in [Phase::Created, Phase::Running] {
             let status = Status { phase, pid, start_time, boot_id: boot.clone() };
-            prop_assert_eq!(Container::life(&status), Life::Stopped);
+            prop_assert_eq!(container.life(&status), Life::Stopped);
             prop_assert!(Container::process(&status).is_none());
         }
     }
