@@ -170,8 +170,6 @@ pub fn new_session_keyring() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::{Fork, clone3, exit_now, reap};
-    use std::os::fd::AsFd;
 
     #[test]
     fn limits_are_allowed_first_and_lowered_last() {
@@ -186,10 +184,7 @@ mod tests {
             ((now.rlim_cur, now.rlim_max) == (0, 3)).then_some(())?;
             allow_rlimits(&files(4, 3)).err().map(|_| ())
         };
-        match clone3(0, None).unwrap() {
-            Fork::Child => exit_now(i32::from(steps().is_none())),
-            Fork::Parent(child) => assert_eq!(reap(child.pidfd.as_fd()).unwrap(), 0),
-        }
+        assert_eq!(crate::child::run(|| i32::from(steps().is_none())), 0);
         assert!(allow_rlimits(&[Rlimit { kind: "RLIMIT_NONE".into(), soft: 0, hard: 0 }]).is_err());
     }
 }

@@ -9,6 +9,8 @@
 
 pub mod atomic;
 pub mod cgroup;
+#[cfg(test)]
+mod child;
 pub mod error;
 pub mod fdpass;
 pub mod identity;

@@ -288,14 +288,14 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::{Fork, clone3, exit_now, reap};
 
     /// Runs in a child with a private mount namespace; exit 0 is success, otherwise the step that failed.
     fn in_private(steps: impl FnOnce() -> std::result::Result<(), i32>) -> i32 {
-        match clone3(libc::CLONE_NEWNS as u64, None).unwrap() {
-            Fork::Child => exit_now(steps().err().unwrap_or(0)),
-            Fork::Parent(child) => reap(child.pidfd.as_fd()).unwrap(),
-        }
+        crate::child::run(|| {
+            // SAFETY: no memory is involved.
+            let apart = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+            if apart == 0 { steps().err().unwrap_or(0) } else { 15 }
+        })
     }
 
     #[test]
