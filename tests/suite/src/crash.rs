@@ -5,8 +5,11 @@ use crate::bundle::Bundle;
 use crate::command::{self, until};
 use crate::container::Container;
 use crate::harness::Case;
-use crate::sandbox::Sandbox;
-use std::process::Child;
+use crate::reality::network::Network;
+use crate::sandbox::{Sandbox, text};
+use ledger::{Ledger, Scope};
+use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// Hooks are the phases that a test can stop a command in: (kind, command that runs it).
@@ -41,6 +44,21 @@ pub fn cases() -> Vec<Case> {
             cases.push(Case::new(group, name, move |s| at_many_moments(s, &bundle(s), verb)));
         }
     }
+    for verb in ["create", "start", "delete"] {
+        let name = format!("{verb}-killed-at-each-call-on-spt");
+        cases.push(Case::new("crash-guest", name, move |s| {
+            at_each_call(s, &s.bundle("b").spt("idle"), verb);
+        }));
+        let name = format!("{verb}-killed-at-each-call-on-qemu-with-a-network");
+        cases.push(Case::new("crash-guest", name, move |s| {
+            let _network = Network(s);
+            let path = Network::make(s, &Network::usual());
+            let bundle = linux_on_probe(s, &["probe=quiet", "probe=qmp"]);
+            at_each_call(s, &bundle.namespace("network", Some(&path)), verb);
+            // The ledger looked before the namespace was there.
+            Network::remove(s);
+        }));
+    }
     for started in [false, true] {
         let status = if started { "running" } else { "created" };
         cases.push(Case::new("crash", format!("init-killed-when-{status}"), move |s| init_dies(s, started)));
@@ -48,14 +66,18 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Starts `verb` in the background.
-fn begin(c: &Container<'_>, verb: &str) -> Child {
+/// `verb`, not yet started, and where its output goes.
+fn prepared(c: &Container<'_>, verb: &str) -> (Command, PathBuf) {
     let bundle = c.bundle.display().to_string();
-    let words = match verb {
+    c.sandbox.command(match verb {
         "create" => vec!["create", "--bundle", &bundle, &c.id],
         verb => vec![verb, &c.id],
-    };
-    let (mut command, output) = c.sandbox.command(words);
+    })
+}
+
+/// Starts `verb` in the background.
+fn begin(c: &Container<'_>, verb: &str) -> Child {
+    let (mut command, output) = prepared(c, verb);
     command::spawn(&mut command, &output)
 }
 
@@ -113,6 +135,48 @@ fn at_many_moments(s: &Sandbox, bundle: &Bundle, verb: &str) {
         c.delete_force().ok();
         gone(&c);
     }
+}
+
+/// What changes the host, or is a step of the handshake.
+const CALLS: [&str; 12] = [
+    "clone3", "connect", "ioctl", "mkdirat", "recvfrom", "recvmsg", "renameat", "sendmsg", "sendto", "setns",
+    "unlinkat", "write",
+];
+
+/// Kills `verb` as it enters the first, second, … of these calls, until there are no more. The id is always the same.
+fn at_each_call(s: &Sandbox, bundle: &Bundle, verb: &str) {
+    let c = s.container("a", bundle);
+    let before_all = Ledger::take(&scope(s));
+    let mut killed = 0;
+    for call in CALLS {
+        for number in 1.. {
+            before(&c, verb);
+            let (command, output) = prepared(&c, verb);
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let mut traced = Command::new("strace");
+            traced
+                .args(["-o", "/dev/null", "-e", &inject])
+                .arg(command.get_program())
+                .args(command.get_args());
+            traced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let code = command::run(&mut traced, &output).code;
+            c.delete_force().ok();
+            s.reap();
+            let left = ledger::settle(&before_all, &scope(s), ledger::SETTLE);
+            assert!(left.is_empty(), "{call} {number}: {left:#?}");
+            if code == 0 {
+                break;
+            }
+            assert_eq!(code, 137, "{call} {number}: {}", text(&output.with_extension("err")));
+            killed += 1;
+        }
+    }
+    assert!(killed >= 10, "killed {killed} times only");
+}
+
+/// All but the canary, which is watched, with the network of the case.
+fn scope(s: &Sandbox) -> Scope {
+    Scope { trees: Vec::new(), netns: vec![s.tag.clone()], ..s.scope() }
 }
 
 fn init_dies(s: &Sandbox, started: bool) {

@@ -3,7 +3,7 @@
 
 mod compare;
 mod golden;
-mod network;
+pub(crate) mod network;
 mod tree;
 
 use crate::bad_input::host::linux_on_probe;

@@ -2,12 +2,14 @@
 
 use crate::sandbox::Sandbox;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use urunc_plan::NetFacts;
+use urunc_plan::input::{DefaultRoute, NetDevice};
 
 /// Removes the namespace of a case, also after a failure.
-pub(super) struct Network<'a>(pub(super) &'a Sandbox);
+pub(crate) struct Network<'a>(pub(crate) &'a Sandbox);
 
 impl Drop for Network<'_> {
     fn drop(&mut self) {
@@ -21,12 +23,28 @@ fn ip(words: &str) {
 
 impl Network<'_> {
     /// Where the namespace of the case is, or would be.
-    pub(super) fn path(s: &Sandbox) -> PathBuf {
+    pub(crate) fn path(s: &Sandbox) -> PathBuf {
         Path::new("/run/netns").join(&s.tag)
     }
 
+    /// One veth device with an address and a gateway.
+    pub(crate) fn usual() -> NetFacts {
+        let device = NetDevice {
+            name: "eth0".into(),
+            index: 2,
+            kind: "veth".into(),
+            mac: "02:42:ac:11:00:02".into(),
+            mtu: 1500,
+            up: true,
+            ipv4: vec![(Ipv4Addr::new(172, 17, 0, 2), 16)],
+            ..NetDevice::default()
+        };
+        let route = DefaultRoute { index: 2, gateway: Some(Ipv4Addr::new(172, 17, 0, 1)), metric: 0 };
+        NetFacts { devices: vec![device], default_routes: vec![route], ..NetFacts::default() }
+    }
+
     /// Makes the namespace with these devices and routes; returns its path.
-    pub(super) fn make(s: &Sandbox, facts: &NetFacts) -> String {
+    pub(crate) fn make(s: &Sandbox, facts: &NetFacts) -> String {
         // The ledger looks first: the namespace is part of what must be gone in the end.
         s.run(["list", "-q"]).ok();
         let (tag, peer) = (&s.tag, std::process::id());
@@ -53,7 +71,7 @@ impl Network<'_> {
     }
 
     /// What the namespace holds.
-    pub(super) fn links(s: &Sandbox) -> BTreeSet<String> {
+    pub(crate) fn links(s: &Sandbox) -> BTreeSet<String> {
         let tags = vec![s.tag.clone()];
         let scope = ledger::Scope { netns: tags.clone(), tags, ..ledger::Scope::default() };
         let all = ledger::Ledger::take(&scope);
@@ -61,7 +79,7 @@ impl Network<'_> {
     }
 
     /// Removes the namespace, if there is one.
-    pub(super) fn remove(s: &Sandbox) {
+    pub(crate) fn remove(s: &Sandbox) {
         if Self::path(s).exists() {
             ip(&format!("netns delete {}", s.tag));
         }
