@@ -3,7 +3,8 @@
 docker() { "$DOCKER" "$@"; }
 run() { docker run --runtime urunc "$@"; }
 
-logged() { docker logs "$1" 2>&1 | grep -qF -- "$2"; }
+# No pipe into grep -q: it ends at the first match, and a client that has more to say then fails the pipe.
+logged() { [[ $(docker logs "$1" 2>&1) == *"$2"* ]]; }
 running() { [ "$(inspect "$1" '{{.State.Running}}' 2>&1)" = true ]; }
 # until_logged NAME TEXT: the guest has printed the text; fails at once when it has ended without.
 until_logged() {

@@ -73,8 +73,8 @@ spt_terminal() {
 }
 
 attach_seen() {
-    docker events --since 10m --until "$(date +%s)" --filter "container=$(inspect "$1" '{{.Id}}')" \
-        --filter event=attach | grep -q attach
+    [ -n "$(docker events --since 10m --until "$(date +%s)" --filter "container=$(inspect "$1" '{{.Id}}')" \
+        --filter event=attach)" ]
 }
 
 attached() {
