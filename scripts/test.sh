@@ -67,6 +67,8 @@ done
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"
 done
+# Fetched here: Docker's checks have a network of their own, from which no mirror is reached.
+group linux-image scripts/linux-image.sh "$trusted/linux"
 for name in ordinary spt qemu bad rounds; do
     group "docker-$name" scripts/docker-env.sh dist/urunc tests/docker/run.sh "$name"
 done

@@ -33,7 +33,7 @@ resize() {
 ordinary_stdin() { equal "$(echo typed | run -i --rm ordinary cat)" typed; }
 
 ordinary_group() {
-    ordinary_image
+    check "ordinary image" ordinary_image
     check "exit code" ordinary_exit_code
     check "serves a page and executes" ordinary_serves
     check "terminal" ordinary_terminal

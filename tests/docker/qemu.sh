@@ -104,7 +104,7 @@ linux_as_user() {
 }
 
 qemu_group() {
-    linux_image
+    check "image of the Linux guest" linux_image
     # Brings kernel and monitor into the page cache, which would otherwise count for the first container's limit.
     check "runs to its end" linux_exits
     qemu_checks

@@ -9,9 +9,9 @@ snapshot() {
 
 round() {
     local image=$1
-    run -d --name round -p 8080:80 "$image" >/dev/null
-    [ "$image" != linux ] || until_logged round "app: serving"
-    [ "$image" != ordinary ] || docker exec round /bin/true || true
+    run -d --name round -p 8080:80 "$image" >/dev/null || return 1
+    [ "$image" != linux ] || until_logged round "app: serving" || return 1
+    [ "$image" != ordinary ] || docker exec round /bin/true || return 1
     remove round
 }
 

@@ -13,7 +13,7 @@ ledger=${URUNC_LEDGER:-$top/target/debug/ledger}
 for part in check containers images ordinary spt qemu rounds; do . "$here/$part.sh"; done
 
 bad_group() {
-    broken_image
+    check "image with an unknown monitor" broken_image
     check "unknown monitor is an error, not a container" fails_with no-such-monitor run --rm broken
     check "no container of it is left running" equal "$(docker ps -q)" ""
     docker ps -aq | xargs -r "$DOCKER" rm -f >/dev/null
@@ -21,11 +21,18 @@ bad_group() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
+make_image() {
+    case $1 in
+    spt-*) spt_images ;;
+    *) "$1_image" ;;
+    esac
+}
+
 rounds_group() {
     [ -n "${URUNC_ROUNDS_IMAGES:-}" ] || local URUNC_ROUNDS_IMAGES="spt-hello spt-idle linux"
     local image
     for image in $URUNC_ROUNDS_IMAGES; do
-        has_image "$image" || case $image in spt-*) spt_images ;; *) "${image}_image" ;; esac
+        has_image "$image" || check "image $image" make_image "$image"
         check "20 rounds of $image leave nothing" leaves_nothing 20 "$image"
     done
 }

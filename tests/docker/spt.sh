@@ -89,7 +89,7 @@ attached() {
 }
 
 spt_group() {
-    spt_images
+    check "images of the own guests" spt_images
     check "hello prints" prints hello "hello from a solo5 guest"
     check "hello gets its command line" prints hello "one two" one two
     check "exit code of hello" ends_with hello 0
