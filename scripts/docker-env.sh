@@ -24,10 +24,12 @@ if [ -z "${URUNC_DOCKER_DIR:-}" ]; then
     code=0
     wait $! || code=$?
     wait $! 2>/dev/null || true
-    # Cgroups outlive namespaces: depth first, because a group with children cannot be removed.
+    # Cgroups outlive namespaces: depth first, because a group with children cannot be removed. Version 2 has one
+    # hierarchy, version 1 one in each directory.
     for _ in $(seq 20); do
-        find /sys/fs/cgroup/*/"$(basename "$dir")" -depth -type d -exec rmdir {} + 2>/dev/null || true
-        compgen -G "/sys/fs/cgroup/*/$(basename "$dir")" >/dev/null || break
+        mapfile -t groups < <(compgen -G "/sys/fs/cgroup/${dir##*/}"; compgen -G "/sys/fs/cgroup/*/${dir##*/}")
+        [ ${#groups[@]} -gt 0 ] || break
+        find "${groups[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
         sleep 0.1
     done
     rm -rf "$dir"
@@ -38,6 +40,7 @@ dir=$URUNC_DOCKER_DIR
 export DOCKER_HOST=unix://$dir/docker.sock DOCKER=/usr/bin/docker DOCKER_BUILDKIT=0 DOCKER_CONFIG=$dir/client
 daemons=()
 
+# The cgroup driver is named because with systemd and cgroup v2 Docker's own choice is systemd's.
 write_configuration() {
     cat >"$dir/containerd.toml" <<TOML
 version = 2
@@ -50,7 +53,8 @@ address = "$dir/containerd.sock"
 address = "$dir/containerd.sock.ttrpc"
 TOML
     cat >"$dir/daemon.json" <<JSON
-{"runtimes": {"urunc": {"path": "$1"}}, "cgroup-parent": "$URUNC_DOCKER_CGROUP"}
+{"runtimes": {"urunc": {"path": "$1"}}, "cgroup-parent": "$URUNC_DOCKER_CGROUP",
+ "exec-opts": ["native.cgroupdriver=cgroupfs"]}
 JSON
 }
 

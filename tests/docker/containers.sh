@@ -25,8 +25,16 @@ stops_with() {
     equal "$(inspect "$1" '{{.State.ExitCode}}')" "$2"
 }
 
-# A cgroup file of a running container.
-memory_file() { cat "/sys/fs/cgroup/memory$URUNC_DOCKER_CGROUP/$(inspect "$1" '{{.Id}}')/$2"; }
+# How often a running container has met its memory limit: failcnt of cgroup v1, the event `max` of v2.
+limit_hits() {
+    local group
+    group=$URUNC_DOCKER_CGROUP/$(inspect "$1" '{{.Id}}')
+    if [ -e "/sys/fs/cgroup/memory$group" ]; then
+        cat "/sys/fs/cgroup/memory$group/memory.failcnt"
+    else
+        sed -n 's/^max //p' "/sys/fs/cgroup$group/memory.events"
+    fi
+}
 
 page() { curl -s --max-time 5 "http://127.0.0.1:$1/"; }
 # answers NAME PORT TEXT: the page of a running container, as seen from the host.

@@ -81,7 +81,7 @@ linux_fills() {
     run -d --name fill -m "${1}m" linux /app memfill >/dev/null
     until_logged fill "app: filled" || code=1
     docker logs fill | tail -n 1
-    equal "$(memory_file fill memory.failcnt)" 0 || code=1
+    equal "$(limit_hits fill)" 0 || code=1
     equal "$(inspect fill '{{.State.Running}}')" true || code=1
     at_least "$(ram_of fill)" $(($1 - 80)) || code=1
     remove fill
