@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-    busybox-static ca-certificates containerd cpio crun curl docker.io gcc golang-go iproute2 iptables jq kmod libc6-dev
-    nftables procps qemu-system-x86 runc strace util-linux
+    apparmor busybox-static ca-certificates containerd cpio crun curl docker.io gcc golang-go iproute2 iptables jq kmod
+    libc6-dev nftables procps qemu-system-x86 runc strace util-linux
 )
 
 missing=()

@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Document> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document: Document = serde_path_to_error::deserialize(&mut json).map_err(|err| {
-        // A path of hundreds of brackets helps nobody.
-        let path: String = err.path().to_string().chars().take(100).collect();
+        // A path of hundreds of brackets helps nobody, and keys are the file's: a newline among them is escaped.
+        let path: String = err.path().to_string().escape_debug().take(100).collect();
         let at = if ["?", "."].contains(&path.as_str()) { String::new() } else { format!("{path}: ") };
         anyhow!("config.json: {at}{}", err.inner())
     })?;

@@ -253,7 +253,7 @@ fn harmless_values_are_accepted() {
 #[test]
 fn broken_files_are_refused_in_one_line() {
     let good = String::from_utf8(serde_json::to_vec(&config()).unwrap()).unwrap();
-    let cases: [(Vec<u8>, &str); 9] = [
+    let cases: [(Vec<u8>, &str); 10] = [
         (vec![], "config.json: EOF while parsing"),
         (good.as_bytes()[..good.len() - 1].to_vec(), "config.json: EOF"),
         (br#"{"hostname":"a"#.iter().chain(&[0xc3]).copied().collect(), "config.json: hostname: "),
@@ -265,6 +265,7 @@ fn broken_files_are_refused_in_one_line() {
         ([br#"{"linux":{"seccomp":"#.to_vec(), vec![b'['; 1 << 20]].concat(), ": recursion limit exceeded"),
         (vec![b'['; (16 << 20) + 1], "larger than 16777216 bytes"),
         (b"[]".to_vec(), "config.json: "),
+        (br#"{"linux":{"timeOffsets":{"a\nb":"x"}}}"#.to_vec(), r"linux.timeOffsets.a\nb: "),
         ([good.as_bytes(), b"x"].concat(), "config.json: trailing characters"),
     ];
     for (bytes, wanted) in cases {
