@@ -51,10 +51,11 @@ linux_exits() {
 
 linux_typed() {
     local screen=$URUNC_DOCKER_DIR/typed
-    (until_logged typed "app: serving" && echo "from stdin" && until_logged typed "app: read <from stdin>") |
+    # It must run first: a container that is not there yet looks like one that has ended.
+    (until_true 20 running typed && until_logged typed "app: serving" && echo "from stdin" && until_logged typed "app: read <from stdin>") |
         timeout 60 "$DOCKER" run -i --name typed --runtime urunc linux >"$screen" 2>&1 &
     local client=$! code=0
-    until_true 10 docker inspect typed && until_logged typed "app: read <from stdin>" || code=1
+    until_true 20 running typed && until_logged typed "app: read <from stdin>" || code=1
     remove typed
     wait $client || true
     return $code
