@@ -15,9 +15,7 @@ const MONITORS: [&str; 7] =
 
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
-    if let Some(delegate) = runtime(&mut file)? {
-        settings.delegate = delegate;
-    }
+    runtime(&mut file, &mut settings)?;
     let log_level = log(&mut file)?;
     timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
@@ -32,7 +30,7 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     Ok(Loaded { settings, log_level, warnings: file.finish() })
 }
 
-fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
+fn runtime(file: &mut Table, settings: &mut Settings) -> Result<(), PlanError> {
     let mut table = file.table("runtime")?;
     for (key, why) in [
         ("libcontainer", "containers are always set up by urunc's own code; remove it"),
@@ -42,8 +40,10 @@ fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
             return Err(table.bad(key, why));
         }
     }
-    let delegate = table.string("delegate")?;
-    if let Some(name) = &delegate {
+    if let Some(seconds) = table.positive("start_timeout", 3600)? {
+        settings.start_timeout = seconds;
+    }
+    if let Some(name) = table.string("delegate")? {
         match name.as_str() {
             "runc" | "crun" | "process" => {}
             path if path.starts_with('/') => {
@@ -55,9 +55,10 @@ fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
                 );
             }
         }
+        settings.delegate = name;
     }
     table.close(file);
-    Ok(delegate)
+    Ok(())
 }
 
 fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {
