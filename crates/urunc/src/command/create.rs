@@ -91,11 +91,11 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     }
     let store = Store::open(&global.root, true)?;
     let mut checked = checked;
-    if let Some(group) = cgroup::occupied(&checked.plan.cgroup).context("linux.cgroupsPath")? {
-        bail!("linux.cgroupsPath: {} has processes of others", group.display());
-    }
-    let container = store.create(&args.id, &checked.record, &checked.plan)?;
-    let group = match cgroup::prepare(&checked.plan.cgroup).context("linux.resources") {
+    let container = store.reserve(&args.id)?;
+    let prepared = vacant(&checked.plan)
+        .and_then(|()| store.write_intent(&container, &checked.record, &checked.plan))
+        .and_then(|()| cgroup::prepare(&checked.plan.cgroup).context("linux.resources"));
+    let group = match prepared {
         Ok(group) => group,
         Err(error) => {
             // Nothing of the groups is ours yet: only the intent is taken back.
@@ -109,6 +109,14 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
             take_back(&store, &container, &checked);
             Err(error)
         }
+    }
+}
+
+/// Asked when the id is ours and before the intent is written: from then on `delete` kills what is in the groups.
+fn vacant(plan: &LaunchPlan) -> anyhow::Result<()> {
+    match cgroup::occupied(&plan.cgroup).context("linux.cgroupsPath")? {
+        Some(group) => bail!("linux.cgroupsPath: {} has processes of others", group.display()),
+        None => Ok(()),
     }
 }
 
