@@ -56,6 +56,8 @@ group features scripts/check-features.sh dist/urunc
 for name in lifecycle bad-config bad-image reality golden delegation memory crash crash-guest storm review; do
     group "$name" suite "$name"
 done
+# A tenth of the lives and commands; whole, and with SEED or KILLS: `STORM=1 target/debug/suite chaos`.
+STORM=10 group chaos suite chaos
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"
