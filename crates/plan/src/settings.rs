@@ -10,8 +10,6 @@ pub struct Settings {
     /// Who runs bundles without image keys: `runc` (default), `crun`, an absolute path, or `process`: nobody else, they
     /// are run by the `process` monitor.
     pub delegate: String,
-    /// `start_timeout`: seconds that init and a monitor may take to answer at start, beside the time of hooks; default 30.
-    pub start_timeout: u32,
     /// `[monitors.NAME]`.
     pub monitors: BTreeMap<String, MonitorSettings>,
     /// Path of the file the settings came from; empty: built-in defaults.
@@ -20,12 +18,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            delegate: "runc".to_owned(),
-            start_timeout: 30,
-            monitors: BTreeMap::new(),
-            origin: String::new(),
-        }
+        Self { delegate: "runc".to_owned(), monitors: BTreeMap::new(), origin: String::new() }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Record {
     pub hooks: Hooks,
     /// config.json had a `process`; without one `start` is refused.
     pub has_process: bool,
+    /// Seconds that init and a monitor get to answer at start.
+    pub start_timeout: u32,
     /// What was asked for.
     pub request: Request,
     /// What the host offered.

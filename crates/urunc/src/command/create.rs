@@ -180,7 +180,7 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     facts::mark_host_namespaces(&mut bundle.request);
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
-    Ok(Ok(Checked { record: record(bundle, host), image, plan }))
+    Ok(Ok(Checked { record: record(bundle, host, loaded.start_timeout), image, plan }))
 }
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
@@ -209,7 +209,7 @@ fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Re
     }
 }
 
-fn record(bundle: Bundle, host: HostFacts) -> Record {
+fn record(bundle: Bundle, host: HostFacts, start_timeout: u32) -> Record {
     Record {
         version: 1,
         oci_version: bundle.oci_version,
@@ -219,6 +219,7 @@ fn record(bundle: Bundle, host: HostFacts) -> Record {
         annotations: bundle.annotations,
         hooks: bundle.hooks,
         has_process: bundle.has_process,
+        start_timeout,
         request: bundle.request,
         host,
     }

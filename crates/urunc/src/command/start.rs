@@ -128,7 +128,7 @@ fn connect_and_go(
     let log = monitor_log(&root);
     let state = state::oci_state(&container.id, record, Life::Created, status.pid);
     let fds: Vec<_> = tap.iter().map(AsFd::as_fd).collect();
-    let patience = Duration::from_secs(record.request.settings.start_timeout.into());
+    let patience = Duration::from_secs(record.start_timeout.into());
     fdpass::set_timeout(socket.as_fd(), patience)?;
     handshake::send(socket.as_fd(), &Message::Start { plan: Box::new(plan.clone()), state }, &fds)?;
     drop(tap);

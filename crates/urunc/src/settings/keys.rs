@@ -15,7 +15,7 @@ const MONITORS: [&str; 7] =
 
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
-    runtime(&mut file, &mut settings)?;
+    let start_timeout = runtime(&mut file, &mut settings)?;
     let log_level = log(&mut file)?;
     timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
@@ -27,10 +27,10 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     }
     monitors.close(&mut file);
     extra_binaries(&mut file)?;
-    Ok(Loaded { settings, log_level, warnings: file.finish() })
+    Ok(Loaded { settings, start_timeout, log_level, warnings: file.finish() })
 }
 
-fn runtime(file: &mut Table, settings: &mut Settings) -> Result<(), PlanError> {
+fn runtime(file: &mut Table, settings: &mut Settings) -> Result<u32, PlanError> {
     let mut table = file.table("runtime")?;
     for (key, why) in [
         ("libcontainer", "containers are always set up by urunc's own code; remove it"),
@@ -40,9 +40,7 @@ fn runtime(file: &mut Table, settings: &mut Settings) -> Result<(), PlanError> {
             return Err(table.bad(key, why));
         }
     }
-    if let Some(seconds) = table.positive("start_timeout", 3600)? {
-        settings.start_timeout = seconds;
-    }
+    let start_timeout = table.positive("start_timeout", 3600)?.unwrap_or(super::START_TIMEOUT);
     if let Some(name) = table.string("delegate")? {
         match name.as_str() {
             "runc" | "crun" | "process" => {}
@@ -58,7 +56,7 @@ fn runtime(file: &mut Table, settings: &mut Settings) -> Result<(), PlanError> {
         settings.delegate = name;
     }
     table.close(file);
-    Ok(())
+    Ok(start_timeout)
 }
 
 fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {
