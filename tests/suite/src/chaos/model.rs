@@ -34,7 +34,9 @@ pub(super) struct Command {
 /// How many steps a command takes that others can see between.
 fn steps(command: &Command) -> u8 {
     match (command.verb, command.said) {
-        ("create", "ok" | "interrupted") | ("delete" | "force", "ok") => 3,
+        ("create", "interrupted") => 4,
+        ("create" | "delete" | "force", "ok") => 3,
+        ("create", "exists") => 2,
         _ => 1,
     }
 }
@@ -42,12 +44,17 @@ fn steps(command: &Command) -> u8 {
 /// Where the container may be after a step of a command; empty: the step cannot be taken here.
 #[expect(clippy::match_same_arms, reason = "one line for each answer, in the order of a life")]
 fn step(place: Place, command: &Command, number: u8) -> Vec<Place> {
+    // Its directory may have been taken away by a `delete`, and the id by another `create`.
+    if (command.verb, command.said, number) == ("create", "exists", 0) {
+        return if place == Absent { vec![Absent, Empty] } else { vec![place] };
+    }
     let next = match (command.verb, command.said, number, place) {
         ("create", "ok" | "interrupted", 0, Absent) => Empty,
         // A `delete` may have taken away the empty directory.
         ("create", "ok" | "interrupted", 1, Empty | Absent) => Creating,
         ("create", "ok", 2, Creating) => Created,
-        ("create", "interrupted", 2, Broken) => Absent,
+        ("create", "interrupted", 2, Broken) => Empty,
+        ("create", "interrupted", 3, Empty) => Absent,
         ("create", "exists", ..) if place != Absent => place,
         ("start", "ok", _, Created) => Running,
         ("start", "running", _, Running | Doomed { started: true }) => place,
