@@ -65,6 +65,8 @@ mapfile -t names < <(target/debug/suite --list | cut -d/ -f1 | sort -u)
 for name in "${names[@]}"; do
     group "$name" suite "$name"
 done
+# A tenth of the lives and commands; whole, and with SEED or KILLS: `STORM=1 target/debug/suite chaos`.
+STORM=10 group chaos suite chaos
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"

@@ -28,6 +28,7 @@ pub fn make_dir(parent: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd
         Ok(dir)
     });
     if opened.is_err() {
+        // It is empty, or has become somebody else's and stays.
         let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
     }
     opened
@@ -95,6 +96,16 @@ pub fn lock(dir: BorrowedFd<'_>, wait: bool) -> Result<()> {
             result => return result.map_err(|e| SysError::new("lock", "container", e)),
         }
     }
+}
+
+/// Does another process hold the lock? The question holds nobody up but for a moment.
+pub fn is_locked(dir: BorrowedFd<'_>) -> bool {
+    // Shared: those who ask at the same time are not in each other's way.
+    let taken = rustix::fs::flock(dir, FlockOperation::NonBlockingLockShared);
+    if taken.is_ok() {
+        unlock(dir);
+    }
+    taken.is_err()
 }
 
 /// Gives the lock of [`lock`] back before the descriptor is closed.
@@ -174,7 +185,9 @@ mod tests {
         let other: OwnedFd = std::fs::File::open(path.path()).unwrap().into();
         lock(fd.as_fd(), false).unwrap();
         assert!(lock(other.as_fd(), false).is_err());
+        assert!(is_locked(other.as_fd()));
         unlock(fd.as_fd());
+        assert!(!is_locked(other.as_fd()));
         lock(other.as_fd(), false).unwrap();
         assert!(lock(fd.as_fd(), false).is_err());
         drop(other);

@@ -129,12 +129,14 @@ fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
     if rc == 0 { Ok(peer.uid) } else { Err(SysError::last("peercred", "handshake socket")) }
 }
 
-/// Gives up on a peer that does not answer: every later receive fails with EAGAIN after this time.
+/// Gives up on a peer that does not answer: every later send or receive fails with EAGAIN after this time.
 ///
 /// # Errors
 /// setsockopt(2)'s errno.
 pub fn set_timeout(fd: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
-    rustix::net::sockopt::set_socket_timeout(fd, rustix::net::sockopt::Timeout::Recv, Some(timeout))
+    use rustix::net::sockopt::{Timeout, set_socket_timeout};
+    set_socket_timeout(fd, Timeout::Recv, Some(timeout))
+        .and_then(|()| set_socket_timeout(fd, Timeout::Send, Some(timeout)))
         .map_err(|e| error("timeout", e))
 }
 
@@ -222,6 +224,8 @@ fn receive_with_fds(fd: BorrowedFd<'_>, bytes: &mut [u8], fds: &mut Vec<OwnedFd>
         let mut slices = [io::IoSliceMut::new(bytes)];
         match rustix::net::recvmsg(fd, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
             Err(rustix::io::Errno::INTR) => {}
+            // It closed without having read all we sent: closed all the same.
+            Err(rustix::io::Errno::CONNRESET) => return Ok(0),
             other => break other.map_err(|e| error("receive from", e))?,
         }
     };

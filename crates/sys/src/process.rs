@@ -187,6 +187,8 @@ pub struct Stat {
     pub state: char,
     /// Parent.
     pub parent: i32,
+    /// On its way out (`PF_EXITING` of the kernel's `include/linux/sched.h`): set before its descriptors are closed.
+    pub exiting: bool,
     /// Start time in clock ticks since boot, in the reader's time namespace.
     pub start_time: u64,
 }
@@ -197,8 +199,9 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let start_time = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, start_time })
+    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Stat { state, parent, exiting: flags & 0x4 != 0, start_time })
 }
 
 /// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
@@ -291,6 +294,14 @@ pub fn reset_signals() {
     }
 }
 
+/// Writing beyond RLIMIT_FSIZE is an error (EFBIG) and not the end of this process. By a handler that does nothing: what
+/// is ignored would be so in every program that we execute as well.
+pub fn survive_file_limit() {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: the handler touches nothing; it is reset by every exec and by [`reset_signals`].
+    unsafe { libc::signal(libc::SIGXFSZ, nothing as extern "C" fn(i32) as libc::sighandler_t) };
+}
+
 /// Blocks every signal and gives a descriptor from which they are read (signalfd(2)).
 ///
 /// # Errors
@@ -359,7 +370,8 @@ mod tests {
     fn names_with_parentheses_do_not_confuse_stat() {
         let tail = "S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
         let stat = parse_stat(&format!("12 (a) R 9 (x) {tail}")).unwrap();
-        assert_eq!(stat, Stat { state: 'S', parent: 7, start_time: 4242 });
+        assert_eq!(stat, Stat { state: 'S', parent: 7, exiting: false, start_time: 4242 });
+        assert!(parse_stat(&format!("12 (a) {}", tail.replace("-1 0", "-1 4"))).unwrap().exiting);
         assert_eq!(parse_stat("no parenthesis"), None);
     }
 

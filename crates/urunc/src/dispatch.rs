@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
         Err(usage) => return refuse(&usage),
     };
     close_inherited(&command);
+    process::survive_file_limit();
     let failure = if matches!(command, Command::Exec { .. }) { EXEC_IMPOSSIBLE } else { 1 };
     match log::init(&global).and_then(|()| run(&global, command)) {
         Ok(code) => ExitCode::from(code),

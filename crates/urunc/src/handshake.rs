@@ -1,7 +1,9 @@
 //! What the commands and init say to each other: typed messages in ordered phases, over `urunc_sys::fdpass`.
 
+use std::io::ErrorKind;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use urunc_plan::LaunchPlan;
 use urunc_sys::fdpass;
@@ -42,9 +44,12 @@ pub enum Message {
 /// Sends one message.
 ///
 /// # Errors
-/// EPIPE when the peer is gone.
+/// The peer is gone.
 pub fn send(socket: BorrowedFd<'_>, message: &Message, fds: &[BorrowedFd<'_>]) -> anyhow::Result<()> {
-    Ok(fdpass::send(socket, 0, &serde_json::to_vec(message)?, fds)?)
+    match fdpass::send(socket, 0, &serde_json::to_vec(message)?, fds) {
+        Err(error) if error.source.kind() == ErrorKind::BrokenPipe => bail!("the other process has ended"),
+        sent => Ok(sent?),
+    }
 }
 
 /// Receives one message and its descriptors; `None` when the peer has closed.
@@ -52,7 +57,11 @@ pub fn send(socket: BorrowedFd<'_>, message: &Message, fds: &[BorrowedFd<'_>]) -
 /// # Errors
 /// A frame that is no message.
 pub fn receive(socket: BorrowedFd<'_>) -> anyhow::Result<Option<(Message, Vec<OwnedFd>)>> {
-    let Some(frame) = fdpass::receive(socket)? else { return Ok(None) };
+    let frame = match fdpass::receive(socket) {
+        Err(error) if error.source.kind() == ErrorKind::UnexpectedEof => bail!("the other process has ended"),
+        received => received?,
+    };
+    let Some(frame) = frame else { return Ok(None) };
     Ok(Some((serde_json::from_slice(&frame.payload)?, frame.fds)))
 }
 

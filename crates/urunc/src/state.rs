@@ -43,6 +43,8 @@ pub struct Record {
     pub hooks: Hooks,
     /// config.json had a `process`; without one `start` is refused.
     pub has_process: bool,
+    /// Seconds that init and a monitor get to answer at start.
+    pub start_timeout: u32,
     /// What was asked for.
     pub request: Request,
     /// What the host offered.
@@ -149,28 +151,47 @@ impl Store {
         &self.path
     }
 
-    /// Makes the container's directory, locks it and writes the intent.
+    /// Makes the container's directory and locks it: the id is taken, and there is nothing yet that `delete` would undo.
     ///
     /// # Errors
     /// The id is in use; no space. Nothing is left behind then.
-    pub fn create(&self, id: &str, record: &Record, plan: &LaunchPlan) -> anyhow::Result<Container> {
-        let dir = match atomic::make_dir(self.dir(), id, 0o700) {
-            Err(e) if e.source.kind() == std::io::ErrorKind::AlreadyExists => {
-                bail!("container with id {id} exists already")
+    pub fn reserve(&self, id: &str) -> anyhow::Result<Container> {
+        let context = || format!("--root {}", self.path.display());
+        loop {
+            // Until the lock is ours, a `delete` may take the directory for what a dead `create` left and remove it, and
+            // another `create` may make it anew: then it is the other one's.
+            let dir = match atomic::make_dir(self.dir(), id, 0o700) {
+                Err(e) if e.source.kind() == ErrorKind::AlreadyExists => {
+                    bail!("container with id {id} exists already")
+                }
+                Err(e) if e.op == "open" && e.source.kind() == ErrorKind::NotFound => continue,
+                made => made.with_context(context)?,
+            };
+            let container = Container { id: id.to_owned(), dir };
+            if container.lock(self).with_context(context)? {
+                if container.has(RECORD) || container.has(PLAN) {
+                    bail!("container with id {id} exists already");
+                }
+                return Ok(container);
             }
-            made => made.with_context(|| format!("--root {}", self.path.display()))?,
-        };
-        let container = Container { id: id.to_owned(), dir };
-        let written = atomic::lock(container.dir.as_fd(), true)
-            .map_err(Into::into)
-            .and_then(|()| container.save(RECORD, record))
-            .and_then(|()| container.save_plan(plan))
-            .and_then(|()| container.save_status(&Status::default()));
-        if let Err(error) = written {
-            let _ = container.remove(self);
-            return Err(error).with_context(|| format!("--root {}", self.path.display()));
         }
-        Ok(container)
+    }
+
+    /// Writes the intent into a reserved directory, the record last: with it the container exists, and has all files.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn write_intent(
+        &self,
+        container: &Container,
+        record: &Record,
+        plan: &LaunchPlan,
+    ) -> anyhow::Result<()> {
+        container
+            .save_status(&Status::default())
+            .and_then(|()| container.save_plan(plan))
+            .and_then(|()| container.save(RECORD, record))
+            .with_context(|| format!("--root {}", self.path.display()))
     }
 
     /// Opens a container of ours; `None` when there is none by this id (it may be another runtime's).
@@ -231,12 +252,24 @@ impl Container {
         atomic::unlock(self.dir.as_fd());
     }
 
+    /// Has its `create` come as far as the record, and no `delete`?
+    pub fn is_recorded(&self) -> bool {
+        self.has(RECORD)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// What was frozen.
     ///
     /// # Errors
-    /// The file is missing or damaged.
+    /// The file is damaged, or missing: its `create` has not come that far, or `delete` has begun to remove it.
     pub fn record(&self) -> anyhow::Result<Record> {
-        self.load(RECORD)
+        match self.load(RECORD) {
+            Err(error) if absent(&error) => bail!("container {} does not exist", self.id),
+            record => record,
+        }
     }
 
     /// The stored plan; `None` when there is none, and so nothing to undo: it is written before the first side effect.
@@ -261,9 +294,12 @@ impl Container {
     /// The stored status.
     ///
     /// # Errors
-    /// The file is missing or damaged.
+    /// The file is damaged, or missing: as with [`Container::record`].
     pub fn status(&self) -> anyhow::Result<Status> {
-        self.load(STATUS)
+        match self.load(STATUS) {
+            Err(error) if absent(&error) => bail!("container {} does not exist", self.id),
+            status => status,
+        }
     }
 
     /// Stores the plan.
@@ -284,7 +320,8 @@ impl Container {
 
     /// The truth: the stored phase if its process still lives, else stopped.
     pub fn life(&self, status: &Status) -> Life {
-        match (is_alive(status), status.phase) {
+        // What is exiting never comes back, though its process is to be waited for.
+        match (living(status).is_some_and(|stat| !stat.exiting), status.phase) {
             (false, Phase::Creating) if status.pid == 0 && self.is_busy() => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
@@ -297,14 +334,14 @@ impl Container {
     /// one.
     fn is_busy(&self) -> bool {
         // Opened anew: the lock belongs to the open directory, and ours must survive the question.
-        atomic::open_dir(self.dir.as_fd(), ".").is_ok_and(|dir| atomic::lock(dir.as_fd(), false).is_err())
+        atomic::open_dir(self.dir.as_fd(), ".").is_ok_and(|dir| atomic::is_locked(dir.as_fd()))
     }
 
     /// A descriptor of the container's live process; `None` when it has ended.
     pub fn process(status: &Status) -> Option<OwnedFd> {
         let pidfd = process::pidfd(status.pid).ok()?;
         // Checked after the descriptor exists: from here on the number cannot be recycled under us.
-        (is_alive(status) && !process::ended(pidfd.as_fd())).then_some(pidfd)
+        (living(status).is_some() && !process::ended(pidfd.as_fd())).then_some(pidfd)
     }
 
     /// Last signal sent by `kill` that ends a process.
@@ -327,8 +364,9 @@ impl Container {
     pub fn remove(&self, store: &Store) -> anyhow::Result<()> {
         let mut tries = 0;
         loop {
-            // The plan last: a `delete` that dies here is taken up again, and nothing is left to undo without a plan.
-            for name in [SOCKET, SIGNAL, STATUS, RECORD, PLAN] {
+            // The record first: what has none does not exist any more for those who only look. The plan last: a `delete`
+            // that dies here is taken up again, and nothing is left to undo without a plan.
+            for name in [RECORD, SOCKET, SIGNAL, STATUS, PLAN] {
                 atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
                 atomic::remove(self.dir.as_fd(), name)?;
             }
@@ -346,9 +384,10 @@ fn absent(error: &anyhow::Error) -> bool {
     error.downcast_ref::<SysError>().is_some_and(|error| error.source.kind() == ErrorKind::NotFound)
 }
 
-fn is_alive(status: &Status) -> bool {
-    let alive = process::stat(status.pid).filter(|_| status.pid > 1);
-    alive.is_some_and(|stat| {
+/// The container's process, if it has not ended.
+fn living(status: &Status) -> Option<process::Stat> {
+    let found = process::stat(status.pid).filter(|_| status.pid > 1);
+    found.filter(|stat| {
         stat.start_time == status.start_time
             && !matches!(stat.state, 'Z' | 'X' | 'x')
             && status.boot_id == process::boot_id()

@@ -11,6 +11,7 @@ fn main() {
     cases.extend(suite::bad_input::cases());
     cases.extend(suite::crash::cases());
     cases.extend(suite::storm::cases());
+    cases.extend(suite::chaos::cases());
     cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
@@ -20,7 +21,14 @@ fn main() {
         cases.retain(|case| {
             !matches!(
                 case.group,
-                "bad-image" | "reality" | "golden" | "delegation" | "memory" | "crash-guest" | "review"
+                "bad-image"
+                    | "reality"
+                    | "golden"
+                    | "delegation"
+                    | "memory"
+                    | "crash-guest"
+                    | "review"
+                    | "chaos"
             )
         });
     }

@@ -120,7 +120,12 @@ fn inherit(mount: &Path, dir: &Path, name: &str) -> Result<String> {
 
 /// Processes in a group; none when it does not exist. Processes out of sight of this pid namespace are 0.
 pub(super) fn processes(group: &CgroupGroup) -> Result<Vec<i32>> {
-    let file = leaf(group).join("cgroup.procs");
+    processes_in(&leaf(group))
+}
+
+/// [`processes`] of a directory.
+pub(super) fn processes_in(dir: &Path) -> Result<Vec<i32>> {
+    let file = dir.join("cgroup.procs");
     let error = |source| SysError::new("read", file.display().to_string(), source);
     let text = absent_is(std::fs::read_to_string(&file), String::new()).map_err(error)?;
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())

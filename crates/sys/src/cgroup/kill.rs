@@ -1,4 +1,4 @@
-//! Emptying and removing one group.
+//! Emptying and removing one group with all below it.
 
 use super::{absent_is, directory, leaf};
 use crate::{Result, SysError};
@@ -17,19 +17,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A process that has exited leaves its group a moment later, without an event on v1.
 const RETRIES: u32 = 10;
 
-/// Removes a group; kills what is in it, if anything. A group that is gone is fine.
+/// Removes a group and those that were made below it; kills what is in them, if anything. A group that is gone is fine.
 pub(super) fn remove(group: &CgroupGroup) -> Result<()> {
-    let dir = leaf(group);
+    remove_tree(&leaf(group), group.v2)
+}
+
+fn remove_tree(dir: &Path, v2: bool) -> Result<()> {
     let error = |source: io::Error| SysError::new("remove cgroup", dir.display().to_string(), source);
-    if try_remove(&dir).map_err(error)? {
+    if try_remove(dir).map_err(error)? {
         return Ok(());
     }
-    let all = group.v2 && kill_all(&dir).map_err(error)?;
+    let all = v2 && kill_all(dir).map_err(error)?;
     if !all {
-        kill_each(group)?;
+        kill_each(dir)?;
+    }
+    for below in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&below.path(), v2)?;
+        }
     }
     for retry in 0..RETRIES {
-        if try_remove(&dir).map_err(error)? {
+        if try_remove(dir).map_err(error)? {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(1 << retry));
@@ -66,18 +74,17 @@ fn kill_all(dir: &Path) -> io::Result<bool> {
 }
 
 /// SIGKILL by pidfd, checked to be still of this group after the pidfd was opened; until no process is left.
-fn kill_each(group: &CgroupGroup) -> Result<()> {
-    let dir = leaf(group);
+fn kill_each(dir: &Path) -> Result<()> {
     let error = |source: io::Error| SysError::new("empty cgroup", dir.display().to_string(), source);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let pids = directory::processes(group)?;
+        let pids = directory::processes_in(dir)?;
         if pids.is_empty() {
             return Ok(());
         }
         let opened: Vec<(i32, OwnedFd)> =
             pids.iter().filter_map(|pid| Some((*pid, open_pid(*pid)?))).collect();
-        let still = directory::processes(group)?;
+        let still = directory::processes_in(dir)?;
         if still.iter().any(|pid| *pid <= 1 || *pid == std::process::id().cast_signed()) {
             let foreign = io::Error::other("it has a process that is not the container's");
             return Err(error(foreign));

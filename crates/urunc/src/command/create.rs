@@ -91,11 +91,11 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     }
     let store = Store::open(&global.root, true)?;
     let mut checked = checked;
-    if let Some(group) = cgroup::occupied(&checked.plan.cgroup).context("linux.cgroupsPath")? {
-        bail!("linux.cgroupsPath: {} has processes of others", group.display());
-    }
-    let container = store.create(&args.id, &checked.record, &checked.plan)?;
-    let group = match cgroup::prepare(&checked.plan.cgroup).context("linux.resources") {
+    let container = store.reserve(&args.id)?;
+    let prepared = vacant(&checked.plan)
+        .and_then(|()| store.write_intent(&container, &checked.record, &checked.plan))
+        .and_then(|()| cgroup::prepare(&checked.plan.cgroup).context("linux.resources"));
+    let group = match prepared {
         Ok(group) => group,
         Err(error) => {
             // Nothing of the groups is ours yet: only the intent is taken back.
@@ -109,6 +109,14 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
             take_back(&store, &container, &checked);
             Err(error)
         }
+    }
+}
+
+/// Asked when the id is ours and before the intent is written: from then on `delete` kills what is in the groups.
+fn vacant(plan: &LaunchPlan) -> anyhow::Result<()> {
+    match cgroup::occupied(&plan.cgroup).context("linux.cgroupsPath")? {
+        Some(group) => bail!("linux.cgroupsPath: {} has processes of others", group.display()),
+        None => Ok(()),
     }
 }
 
@@ -172,7 +180,7 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     facts::mark_host_namespaces(&mut bundle.request);
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
-    Ok(Ok(Checked { record: record(bundle, host), image, plan }))
+    Ok(Ok(Checked { record: record(bundle, host, loaded.start_timeout), image, plan }))
 }
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
@@ -201,7 +209,7 @@ fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Re
     }
 }
 
-fn record(bundle: Bundle, host: HostFacts) -> Record {
+fn record(bundle: Bundle, host: HostFacts, start_timeout: u32) -> Record {
     Record {
         version: 1,
         oci_version: bundle.oci_version,
@@ -211,6 +219,7 @@ fn record(bundle: Bundle, host: HostFacts) -> Record {
         annotations: bundle.annotations,
         hooks: bundle.hooks,
         has_process: bundle.has_process,
+        start_timeout,
         request: bundle.request,
         host,
     }

@@ -27,6 +27,8 @@ pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
     }
     if container.lock(&store)? {
         delete(&store, &container, force)?;
+    } else if !force {
+        bail!("container {id} does not exist");
     }
     Ok(0)
 }

@@ -25,8 +25,10 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
             }
         }
     }
-    let Some(pidfd) = Container::process(&status) else {
-        if all || container.life(&status) == Life::Creating {
+    // What is exiting is stopped for everybody, though its process may still be there.
+    let alive = container.life(&status) != Life::Stopped;
+    let Some(pidfd) = Container::process(&status).filter(|_| alive) else {
+        if all {
             return Ok(0);
         }
         bail!("container not running");

@@ -23,6 +23,7 @@ use crate::state::{Container, Store};
 pub(crate) fn existing(global: &Global, id: &str) -> anyhow::Result<(Store, Container)> {
     if let Ok(store) = Store::open(&global.root, false)
         && let Some(container) = store.find(id)?
+        && container.is_recorded()
     {
         return Ok((store, container));
     }

@@ -17,8 +17,6 @@ use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
 use crate::undo;
 
-/// Longest wait for init or a monitor to answer, beside the time its hooks may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of the monitor's log that are looked at for its last line.
 const LOG_TAIL: i64 = 4096;
 
@@ -44,13 +42,21 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
     let pidfd = match (container.life(&status), Container::process(&status)) {
         (Life::Created, Some(pidfd)) => pidfd,
         (Life::Running, _) => bail!("cannot start an already running container"),
-        (Life::Created | Life::Stopped, _) => bail!("cannot start a container that has stopped"),
-        (Life::Creating, _) => bail!("cannot start a container that is being created"),
+        (Life::Creating, Some(_)) => bail!("cannot start a container that is being created"),
+        // We hold the lock: without a process, no `create` is at work.
+        _ => bail!("cannot start a container that has stopped"),
     };
     if !record.has_process {
         bail!("config.json: process: missing, there is nothing to start");
     }
     let socket = match fdpass::connect(container.dir.as_fd(), SOCKET) {
+        // Init is dying: its listener goes before the process itself.
+        Err(error)
+            if error.source.kind() == ErrorKind::ConnectionRefused
+                && process::stat(status.pid).is_none_or(|stat| stat.exiting) =>
+        {
+            bail!("cannot start a container that has stopped")
+        }
         // Init has left its place: an earlier start died before it could say so. The guest must not suffer from this one.
         Err(error) if error.source.kind() == ErrorKind::ConnectionRefused => {
             status.phase = Phase::Running;
@@ -59,16 +65,24 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
         }
         connected => connected?,
     };
-    let netns: OwnedFd = std::fs::File::open(format!("/proc/{}/ns/net", status.pid))?.into();
-    let started = connect_and_go(container, &record, &status, (&socket, &pidfd), &netns);
-    if let Err(error) = started {
-        return Err(after_failure(container, &pidfd, &netns, error));
-    }
-    status.phase = Phase::Running;
-    container.save_status(&status)?;
-    let state = state::oci_state(&container.id, &record, Life::Running, status.pid);
-    hooks::run("poststart", &record.hooks.poststart, Place::here(&state))
+    let netns = open_of_init(status.pid, "ns/net")?;
+    let running = Status { phase: Phase::Running, ..status.clone() };
+    connect_and_go(container, &record, &status, (&socket, &pidfd), &netns)
+        .and_then(|()| container.save_status(&running))
+        .and_then(|()| {
+            let state = state::oci_state(&container.id, &record, Life::Running, status.pid);
+            hooks::run("poststart", &record.hooks.poststart, Place::here(&state))
+        })
         .map_err(|error| after_failure(container, &pidfd, &netns, error))
+}
+
+/// What /proc shows of init.
+fn open_of_init(pid: i32, name: &str) -> anyhow::Result<OwnedFd> {
+    let path = format!("/proc/{pid}/{name}");
+    match std::fs::File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("init has ended"),
+        opened => Ok(opened.context(path)?.into()),
+    }
 }
 
 /// A failed start leaves a stopped container and no network of ours; `delete` does the rest.
@@ -110,15 +124,17 @@ fn connect_and_go(
         None => None,
     };
     // Opened while init still holds the private root: both can be used after the monitor's end.
-    let root: OwnedFd = std::fs::File::open(format!("/proc/{}/root", status.pid))?.into();
+    let root = open_of_init(status.pid, "root")?;
     let log = monitor_log(&root);
     let state = state::oci_state(&container.id, record, Life::Created, status.pid);
     let fds: Vec<_> = tap.iter().map(AsFd::as_fd).collect();
+    let patience = Duration::from_secs(record.start_timeout.into());
+    fdpass::set_timeout(socket.as_fd(), patience)?;
     handshake::send(socket.as_fd(), &Message::Start { plan: Box::new(plan.clone()), state }, &fds)?;
     drop(tap);
     let quoted = |error| quote(error, log.as_ref());
-    await_monitor(socket, pidfd, &record.hooks.start_container).map_err(quoted)?;
-    await_acceptance(&plan, &root, pidfd).map_err(quoted)
+    await_monitor(socket, pidfd, &record.hooks.start_container, patience).map_err(quoted)?;
+    await_acceptance(&plan, &root, pidfd, patience).map_err(quoted)
 }
 
 /// Facts of the container's network namespace, read as late as possible: engines configure it after create.
@@ -142,14 +158,19 @@ fn small_file(path: &str) -> Option<String> {
 }
 
 /// READY and then EOF is success; EOF alone is not.
-fn await_monitor(socket: &OwnedFd, pidfd: &OwnedFd, hooks: &[Hook]) -> anyhow::Result<()> {
+fn await_monitor(
+    socket: &OwnedFd,
+    pidfd: &OwnedFd,
+    hooks: &[Hook],
+    patience: Duration,
+) -> anyhow::Result<()> {
     let hooks_time: Option<u64> = hooks.iter().map(|hook| hook.timeout.map(u64::from)).sum();
-    let patience = hooks_time.map(|seconds| PATIENCE + Duration::from_secs(seconds));
+    let limit = hooks_time.map(|seconds| patience + Duration::from_secs(seconds));
     let mut ready = false;
     loop {
-        let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], patience)?;
+        let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], limit)?;
         if events == [false, false] {
-            bail!("init does not answer");
+            bail!("init does not answer within {} s", limit.unwrap_or_default().as_secs());
         }
         // Messages first: a monitor that ended at once may have been ready before.
         if events.first() == Some(&true) {
@@ -167,14 +188,19 @@ fn await_monitor(socket: &OwnedFd, pidfd: &OwnedFd, hooks: &[Hook]) -> anyhow::R
 }
 
 /// Some monitors say themselves when they have accepted their configuration.
-fn await_acceptance(plan: &LaunchPlan, root: &OwnedFd, pidfd: &OwnedFd) -> anyhow::Result<()> {
+fn await_acceptance(
+    plan: &LaunchPlan,
+    root: &OwnedFd,
+    pidfd: &OwnedFd,
+    patience: Duration,
+) -> anyhow::Result<()> {
     let Exec::Program(program) = &plan.exec else { return Ok(()) };
     let Ready::Qmp(path) = &program.ready else { return Ok(()) };
     let Ok(socket) = fdpass::connect(root.as_fd(), path.trim_start_matches('/')) else {
         bail!("{} ended before its QMP greeting", plan.monitor)
     };
-    fdpass::set_timeout(socket.as_fd(), PATIENCE)?;
-    let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(PATIENCE))?;
+    fdpass::set_timeout(socket.as_fd(), patience)?;
+    let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(patience))?;
     let mut greeting = String::new();
     if events.first() == Some(&true) {
         let stream = std::os::unix::net::UnixStream::from(socket);
@@ -186,7 +212,7 @@ fn await_acceptance(plan: &LaunchPlan, root: &OwnedFd, pidfd: &OwnedFd) -> anyho
     if events.contains(&true) {
         bail!("{} ended before its QMP greeting", plan.monitor)
     }
-    bail!("{} gave no QMP greeting", plan.monitor)
+    bail!("{} gave no QMP greeting within {} s", plan.monitor, patience.as_secs())
 }
 
 /// The monitor's log in the private root.

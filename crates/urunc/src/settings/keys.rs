@@ -15,9 +15,7 @@ const MONITORS: [&str; 7] =
 
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
-    if let Some(delegate) = runtime(&mut file)? {
-        settings.delegate = delegate;
-    }
+    let start_timeout = runtime(&mut file, &mut settings)?;
     let log_level = log(&mut file)?;
     timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
@@ -29,10 +27,10 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     }
     monitors.close(&mut file);
     extra_binaries(&mut file)?;
-    Ok(Loaded { settings, log_level, warnings: file.finish() })
+    Ok(Loaded { settings, start_timeout, log_level, warnings: file.finish() })
 }
 
-fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
+fn runtime(file: &mut Table, settings: &mut Settings) -> Result<u32, PlanError> {
     let mut table = file.table("runtime")?;
     for (key, why) in [
         ("libcontainer", "containers are always set up by urunc's own code; remove it"),
@@ -42,8 +40,8 @@ fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
             return Err(table.bad(key, why));
         }
     }
-    let delegate = table.string("delegate")?;
-    if let Some(name) = &delegate {
+    let start_timeout = table.positive("start_timeout", 3600)?.unwrap_or(super::START_TIMEOUT);
+    if let Some(name) = table.string("delegate")? {
         match name.as_str() {
             "runc" | "crun" | "process" => {}
             path if path.starts_with('/') => {
@@ -55,9 +53,10 @@ fn runtime(file: &mut Table) -> Result<Option<String>, PlanError> {
                 );
             }
         }
+        settings.delegate = name;
     }
     table.close(file);
-    Ok(delegate)
+    Ok(start_timeout)
 }
 
 fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {

@@ -21,6 +21,8 @@ use urunc_plan::settings::Settings;
 
 /// The file without `URUNC_CONFIG_FILE`.
 pub const DEFAULT_FILE: &str = "/etc/urunc/config.toml";
+/// `start_timeout` by default, seconds.
+pub const START_TIMEOUT: u32 = 30;
 /// Largest file, bytes.
 const MAX: u64 = 1 << 20;
 
@@ -29,6 +31,8 @@ const MAX: u64 = 1 << 20;
 pub struct Loaded {
     /// What plans depend on; frozen at create.
     pub settings: Settings,
+    /// `[runtime] start_timeout`: seconds that init and a monitor get to answer at start, beside the time of hooks.
+    pub start_timeout: u32,
     /// `[log] level`, for [`crate::log::configure`].
     pub log_level: Option<LevelFilter>,
     /// One line each, for the log.
