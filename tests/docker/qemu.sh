@@ -51,7 +51,9 @@ linux_exits() {
 
 linux_typed() {
     local screen=$URUNC_DOCKER_DIR/typed
-    (until_logged typed "app: serving" && echo "from stdin" && until_logged typed "app: read <from stdin>") |
+    # Not before it runs: until_logged takes a container that is not there for one that has ended.
+    (until_true 10 running typed && until_logged typed "app: serving" && echo "from stdin" &&
+        until_logged typed "app: read <from stdin>") |
         timeout 60 "$DOCKER" run -i --name typed --runtime urunc linux >"$screen" 2>&1 &
     local client=$! code=0
     until_true 10 docker inspect typed && until_logged typed "app: read <from stdin>" || code=1
