@@ -74,11 +74,32 @@ fn linux(linux: &Linux) -> Result<(), PlanError> {
     if linux.personality.as_ref().is_some_and(|p| p.domain != "LINUX" || !p.flags.is_empty()) {
         return no("linux.personality", "only LINUX without flags is supported");
     }
-    match linux.devices.iter().position(|device| !OWN_DEVICES.contains(&device.path.as_str())) {
+    devices(linux)
+}
+
+fn devices(linux: &Linux) -> Result<(), PlanError> {
+    let foreign = linux.devices.iter().position(|device| !OWN_DEVICES.contains(&device.path.as_str()));
+    match foreign {
+        Some(_) if is_privileged(&linux.resources) => {
+            log::info!("the host's devices of a privileged container are not given to the guest");
+            Ok(())
+        }
         Some(n) => no(
             &format!("linux.devices[{n}]"),
             &format!("device {:?} cannot be given to a guest", linux.devices[n].path),
         ),
         None => Ok(()),
     }
+}
+
+/// True when the device rules end with "everything is allowed". Engines write that for a privileged container, whose
+/// `linux.devices` is then a copy of the host's /dev and not somebody's wish; a wished device comes with its own rule.
+fn is_privileged(resources: &Value) -> bool {
+    let last = resources["devices"].as_array().and_then(|rules| rules.last());
+    last.is_some_and(|rule| {
+        rule["allow"] == true
+            && matches!(rule["type"].as_str(), None | Some("a" | ""))
+            && ["major", "minor"].iter().all(|number| rule[number].as_i64().is_none_or(|n| n < 0))
+            && rule["access"].as_str().is_some_and(|access| "rwm".chars().all(|way| access.contains(way)))
+    })
 }

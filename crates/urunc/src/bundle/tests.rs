@@ -250,6 +250,34 @@ fn harmless_values_are_accepted() {
     }
 }
 
+/// The device lists of Docker 26, Podman 4.3 and containerd 1.6 with `--privileged`, and such as only look like it.
+#[test]
+fn host_devices_are_ignored_when_privileged_only() {
+    let everything = json!({"allow": true, "access": "rwm"});
+    let nothing = json!({"allow": false, "access": "rwm"});
+    let autofs = json!({"allow": true, "type": "c", "major": 10, "minor": 235, "access": "rwm"});
+    let cases = [
+        (json!([everything]), true),
+        (json!([nothing, everything]), true),
+        (json!([{"allow": true, "type": "a", "major": -1, "minor": -1, "access": "mrw"}]), true),
+        (json!(null), false),
+        (json!([]), false),
+        (json!([nothing]), false),
+        (json!([everything, autofs]), false),
+        (json!([nothing, autofs]), false),
+        (json!([{"allow": true, "access": "r"}]), false),
+        (json!([{"allow": true, "type": "c", "access": "rwm"}]), false),
+        (json!([{"allow": true, "major": 10, "access": "rwm"}]), false),
+    ];
+    for (rules, accepted) in cases {
+        let mut config = config();
+        set(&mut config, "/linux/devices", json!([{"path": "/dev/autofs"}, {"path": "/dev/sda"}]));
+        set(&mut config, "/linux/resources/devices", rules.clone());
+        let result = loaded(config.to_string().as_bytes());
+        assert_eq!(result.is_ok(), accepted, "{rules}");
+    }
+}
+
 #[test]
 fn broken_files_are_refused_in_one_line() {
     let good = String::from_utf8(serde_json::to_vec(&config()).unwrap()).unwrap();
