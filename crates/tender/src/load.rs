@@ -20,7 +20,8 @@ impl Memory {
         let bad = |why: &str| TenderError::Memory { mib, why: why.to_owned() };
         let end = mib.checked_mul(1 << 20).filter(|end| *end < 1 << 46).ok_or_else(|| bad("too large"))?;
         let len = usize::try_from(end.saturating_sub(GUEST_BASE)).map_err(|_| bad("too large"))?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        // What may be used is the cgroup's to say: a host with less memory than the limit need not reserve it.
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
         // SAFETY: MAP_FIXED_NOREPLACE never replaces a mapping.
         let mapped =
             unsafe { libc::mmap(pointer(GUEST_BASE), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };

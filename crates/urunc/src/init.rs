@@ -100,8 +100,9 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     };
     let at = Place { state: &seen_inside(&state).step("hooks")?, dir: &init.bundle };
     hooks::run("createContainer", &init.hooks.create_container, at).step("hooks")?;
-    jail::set_limits(&init.plan).step("limits")?;
+    let proc = jail::set_limits(&init.plan).step("limits")?;
     jail::enter(&init.plan, &mut init.materials, init.no_pivot).step("private root")?;
+    jail::confine(&init.plan, proc.as_ref()).step("apparmor")?;
     init.sockets = prepare_files(&init.plan).step("private root")?;
     process::reset_signals();
     identity::become_user(&init.plan.identity).step("identity")

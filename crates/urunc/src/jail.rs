@@ -178,24 +178,32 @@ fn open_console(plan: &LaunchPlan, root: BorrowedFd<'_>, socket: BorrowedFd<'_>)
     Ok(pty::make_controlling(pty.user.as_fd())?)
 }
 
-/// Limits that need privilege and /proc (rlimits are set last, by the user: init needs more than a guest): before the jail, through a procfs of our own.
+/// Limits that need privilege and /proc (rlimits are set last, by the user: init needs more than a guest): before the
+/// jail, through a procfs of our own, which [`confine`] needs as well.
 ///
 /// # Errors
 /// The file or limit.
-pub fn set_limits(plan: &LaunchPlan) -> anyhow::Result<()> {
+pub fn set_limits(plan: &LaunchPlan) -> anyhow::Result<Option<OwnedFd>> {
     let who = &plan.identity;
     identity::allow_rlimits(&who.rlimits).context("process.rlimits")?;
     if who.oom_score_adj.is_none() && who.apparmor.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let proc = identity::private_proc()?;
     if let Some(score) = who.oom_score_adj {
         identity::write_proc(proc.as_fd(), "self/oom_score_adj", &score.to_string())
             .context("process.oomScoreAdj")?;
     }
-    if let Some(profile) = &who.apparmor {
-        let exec = matches!(plan.exec, Exec::Program(_));
-        identity::set_apparmor(proc.as_fd(), profile, exec).context("process.apparmorProfile")?;
-    }
-    Ok(())
+    Ok(Some(proc))
+}
+
+/// The AppArmor profile, from the next exec on or, for a built-in monitor, from now on: inside the jail, for the
+/// profiles of engines forbid mounts and pivot_root(2).
+///
+/// # Errors
+/// Names the profile.
+pub fn confine(plan: &LaunchPlan, proc: Option<&OwnedFd>) -> anyhow::Result<()> {
+    let (Some(profile), Some(proc)) = (&plan.identity.apparmor, proc) else { return Ok(()) };
+    let exec = matches!(plan.exec, Exec::Program(_));
+    identity::set_apparmor(proc.as_fd(), profile, exec).context("process.apparmorProfile")
 }

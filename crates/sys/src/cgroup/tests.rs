@@ -43,6 +43,14 @@ fn oom_kills(plan: &Cgroup) -> u64 {
     plan.groups.iter().filter_map(count).max().unwrap_or(0)
 }
 
+/// Moves a process into every group of the plan, whatever its version.
+fn join(plan: &Cgroup, pid: i32) {
+    adopt(plan, pid).unwrap();
+    for group in plan.groups.iter().filter(|group| group.v2) {
+        directory::write_once(&leaf(group).join("cgroup.procs"), &pid.to_string()).unwrap();
+    }
+}
+
 fn remove_all(plan: &Cgroup) -> Result<()> {
     plan.groups.iter().try_for_each(remove)
 }
@@ -116,6 +124,22 @@ fn facts_name_the_directories_this_process_is_in() {
     }
 }
 
+/// What the limits below read as.
+const V1_LIMITS: [(&str, &str); 5] = [
+    ("memory.limit_in_bytes", "67108864"),
+    ("memory.memsw.limit_in_bytes", "134217728"),
+    ("cpu.shares", "512"),
+    ("cpu.cfs_quota_us", "20000"),
+    ("pids.max", "17"),
+];
+const V2_LIMITS: [(&str, &str); 5] = [
+    ("memory.max", "67108864"),
+    ("memory.swap.max", "67108864"),
+    ("cpu.weight", "20"),
+    ("cpu.max", "20000 50000"),
+    ("pids.max", "17"),
+];
+
 #[test]
 fn limits_are_written_and_everything_goes() {
     let own = Own::new(
@@ -124,18 +148,19 @@ fn limits_are_written_and_everything_goes() {
     );
     assert_eq!(occupied(&own.plan).unwrap(), None);
     prepare(&own.plan).unwrap();
-    assert_eq!(own.file("memory.limit_in_bytes"), "67108864");
-    assert_eq!(own.file("memory.memsw.limit_in_bytes"), "134217728");
-    assert_eq!(own.file("cpu.shares"), "512");
-    assert_eq!(own.file("cpu.cfs_quota_us"), "20000");
-    assert_eq!(own.file("pids.max"), "17");
-    assert!(!own.file("cpuset.cpus").is_empty() && !own.file("cpuset.mems").is_empty());
-    assert!(own.file("devices.list").lines().any(|line| line == "c 1:3 rwm"));
+    let pure = own.plan.groups.iter().all(|group| group.v2);
+    for (file, value) in if pure { V2_LIMITS } else { V1_LIMITS } {
+        assert_eq!(own.file(file), value, "{file}");
+    }
+    if !pure {
+        assert!(!own.file("cpuset.cpus").is_empty() && !own.file("cpuset.mems").is_empty());
+        assert!(own.file("devices.list").lines().any(|line| line == "c 1:3 rwm"));
+    }
     assert!(pids(&own.plan).unwrap().is_empty());
     assert_eq!(oom_kills(&own.plan), 0);
     let mut child = sleeper();
     let pid = child.id().cast_signed();
-    adopt(&own.plan, pid).unwrap();
+    join(&own.plan, pid);
     assert_eq!(pids(&own.plan).unwrap(), [pid]);
     assert!(occupied(&own.plan).unwrap().is_some());
     for group in &own.plan.groups {
@@ -155,7 +180,7 @@ fn a_group_with_processes_is_refused_and_left_alone() {
     let own = Own::new("{}");
     prepare(&own.plan).unwrap();
     let mut child = sleeper();
-    adopt(&own.plan, child.id().cast_signed()).unwrap();
+    join(&own.plan, child.id().cast_signed());
     let error = prepare(&own.plan).unwrap_err();
     assert!(error.object.ends_with("/leaf"), "{error:?}");
     assert!(error.source.to_string().contains("already has processes"), "{error:?}");
@@ -167,9 +192,15 @@ fn a_group_with_processes_is_refused_and_left_alone() {
 
 #[test]
 fn a_refused_value_is_named_and_nothing_is_left() {
-    let mut own = Own::new("{}");
-    let last = own.plan.groups.iter_mut().find(|group| group.mount.contains("pids")).unwrap();
-    last.writes.push(CgroupWrite { file: "pids.max".into(), value: "many".into() });
+    let mut own = Own::new(r#"{"pids": {"limit": 5}}"#);
+    let limited = |group: &&mut CgroupGroup| group.writes.iter().any(|write| write.file == "pids.max");
+    own.plan
+        .groups
+        .iter_mut()
+        .find(limited)
+        .unwrap()
+        .writes
+        .push(CgroupWrite { file: "pids.max".into(), value: "many".into() });
     let error = prepare(&own.plan).unwrap_err().to_string();
     assert!(error.starts_with("write \"many\" to /") && error.ends_with("/pids.max"), "{error}");
     assert!(own.plan.groups.iter().all(|group| !leaf(group).parent().unwrap().exists()));
@@ -179,7 +210,7 @@ fn a_refused_value_is_named_and_nothing_is_left() {
 fn memory_and_process_limits_hold() {
     let own = Own::new(r#"{"memory": {"limit": 16777216, "swap": 16777216}, "pids": {"limit": 1}}"#);
     prepare(&own.plan).unwrap();
-    let adopted = |pid| adopt(&own.plan, pid).unwrap();
+    let adopted = |pid| join(&own.plan, pid);
     let status = in_child(adopted, || {
         // SAFETY: fork only; a child of it would leave at once.
         match unsafe { libc::fork() } {
@@ -208,25 +239,27 @@ fn a_child_enters_by_itself() {
     let own = Own::new(r#"{"pids": {"limit": 1}}"#);
     prepare(&own.plan).unwrap();
     let doors = doors(&own.plan).unwrap();
-    assert_eq!(doors.len(), own.plan.groups.len());
+    // A v2 group is cloned into, not entered.
+    let v1: Vec<&CgroupGroup> = own.plan.groups.iter().filter(|group| !group.v2).collect();
+    assert_eq!(doors.len(), v1.len());
     let status = in_child(drop, || {
         let entered = enter(&doors).is_ok();
-        let members = own.plan.groups.iter().filter(|group| {
+        let members = v1.iter().filter(|group| {
             // SAFETY: no arguments.
             directory::processes(group).is_ok_and(|pids| pids == [unsafe { libc::getpid() }])
         });
         if entered { i32::try_from(members.count()).unwrap_or(0) } else { 255 }
     });
-    assert_eq!(usize::try_from(libc::WEXITSTATUS(status)).unwrap(), own.plan.groups.len());
+    assert_eq!(usize::try_from(libc::WEXITSTATUS(status)).unwrap(), v1.len());
 }
 
 #[test]
-fn v1_device_rules_hold() {
+fn device_rules_hold() {
     let own =
         Own::new(r#"{"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]}"#);
     prepare(&own.plan).unwrap();
     let status = in_child(
-        |pid| adopt(&own.plan, pid).unwrap(),
+        |pid| join(&own.plan, pid),
         || i32::from(opens(c"/dev/null", libc::O_RDWR)) | i32::from(opens(c"/dev/kmsg", libc::O_RDONLY)) << 1,
     );
     assert_eq!(libc::WEXITSTATUS(status), 1);

@@ -2,13 +2,11 @@
 
 use super::network::Network;
 use crate::container::{Container, namespace};
-use crate::sandbox::text;
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 use urunc_plan::LaunchPlan;
-use urunc_plan::launch::{CgroupGroup, Exec, Program};
+use urunc_plan::launch::{Exec, Program};
 
 /// What disagrees, in words.
 #[derive(Default)]
@@ -149,38 +147,6 @@ impl Differences {
             if !offsets.lines().any(|seen| words(seen) == line) {
                 self.add(format!("time namespace: {line:?} is not in {offsets:?}"));
             }
-        }
-    }
-
-    pub(super) fn cgroups(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
-        let membership = c.proc("cgroup");
-        for group in &plan.cgroup.groups {
-            if !membership.lines().any(|line| line.ends_with(&format!(":{}", group.path))) {
-                self.add(format!("cgroup: not in {} of {}", group.path, group.mount));
-            }
-            let file =
-                |name: &str| Path::new(&group.mount).join(group.path.trim_start_matches('/')).join(name);
-            let simple = |value: &str| value.parse::<u64>().is_ok();
-            for write in group.writes.iter().filter(|w| simple(&w.value)) {
-                let seen = text(&file(&write.file));
-                self.same(&write.file, &json!(seen.trim_end()), &json!(write.value));
-            }
-            self.devices(group, &text(&file("devices.list")));
-        }
-    }
-
-    /// v1: after a denial of everything, the list is what was allowed since.
-    fn devices(&mut self, group: &CgroupGroup, list: &str) {
-        if group.writes.iter().any(|w| w.file == "devices.deny" && w.value == "a") {
-            let sorted = |mut lines: Vec<String>| {
-                lines.sort();
-                lines.dedup();
-                lines
-            };
-            let allowed = group.writes.iter().filter(|w| w.file == "devices.allow");
-            let planned = sorted(allowed.map(|w| w.value.clone()).collect());
-            let seen = sorted(list.lines().map(str::to_owned).collect());
-            self.same("devices.list", &json!(seen), &json!(planned));
         }
     }
 

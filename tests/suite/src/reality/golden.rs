@@ -1,5 +1,6 @@
 //! The golden cases as real containers: config.json, settings, image files and network are made from what a case of
-//! `cases/plans` says. The stored plan must be the golden one, but for what belongs to the host, and reality the plan.
+//! `cases/plans` says. The stored plan must be the golden one, and reality the plan. Cgroups and acceleration follow from
+//! the facts of a host, so the golden plan is decided once more with those of this one.
 
 use super::compare::Differences;
 use super::network::Network;
@@ -16,20 +17,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::NamespaceKind;
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
-use urunc_plan::{NetFacts, Request};
+use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, and what is tested in their place.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("apparmor", "a host with AppArmor"),
-    ("kvm", "a host with hardware virtualization"),
-    ("kvm-absent", "a host without /dev/kvm"),
+    ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
+    ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
     ("network-unknown-at-create", "the plan before start"),
     ("seccomp-qemu", "bad-image: a profile under which nothing can be executed"),
     ("process", "the group lifecycle"),
     ("process-from-settings-only", "the group lifecycle"),
 ];
 
-/// Leaves of a plan that belong to the host, with reasons. Cgroup mounts are compared by controller.
+/// Leaves of a plan that belong to the host, with reasons.
 const HOST: [(&str, &str); 4] = [
     ("/root/binds", "libraries and data of the monitor; the probe is static"),
     ("/exec/program/path", "where the monitor is installed"),
@@ -70,27 +71,34 @@ fn golden(name: &str) -> Option<Value> {
 
 fn run(s: &Sandbox, name: &str) {
     let directory = directory().join(name);
-    let mut request: Request =
-        serde_json::from_slice(&fs::read(directory.join("request.json")).unwrap()).unwrap();
-    let net = fs::read(directory.join("net.json")).ok();
-    let net: Option<NetFacts> = net.map(|bytes| serde_json::from_slice(&bytes).unwrap());
-    let mut expected = golden(name).unwrap().to_string();
+    let read = |file: &str| fs::read(directory.join(file));
+    let mut request: Request = serde_json::from_slice(&read("request.json").unwrap()).unwrap();
+    let host: HostFacts = serde_json::from_slice(&read("host.json").unwrap()).unwrap();
+    let net: Option<NetFacts> = read("net.json").ok().map(|bytes| serde_json::from_slice(&bytes).unwrap());
+    let decide = |request: &Request, host: &HostFacts| {
+        let mut plan = decide::plan(request, host, net.as_ref()).unwrap();
+        plan.sources.clear();
+        serde_json::to_value(plan).unwrap()
+    };
+    let mut golden = golden(name).unwrap();
+    golden["sources"] = json!({});
+    assert_eq!(decide(&request, &host), golden, "the golden plan on the case's own host");
+    request.cgroups_path = format!("/{}-{}", s.tag, request.id);
+    let planned = request.clone();
 
     // Removed after a failure, too.
     let _network = Network(s);
-    let cgroup = format!("/{}-{}", s.tag, request.id);
-    expected = expected.replace(&json!(request.cgroups_path).to_string(), &json!(cgroup).to_string());
-    expected = expected.replace(DATA[0], DATA[1]);
-    request.cgroups_path = cgroup;
     let hides = request.mounts.is_empty();
     connect(s, &mut request, net.as_ref());
     settings(s, &request);
     let bundle = bundle(s, &request);
 
     let mut seen = Differences::default();
-    let printed = play(&Container::new(s, request.id.clone(), bundle.path.clone()), &bundle, &mut seen);
-    let (mut plan, mut expected) = (printed, serde_json::from_str(&expected).unwrap());
-    host(&mut plan, &mut expected);
+    let c = Container::new(s, request.id.clone(), bundle.path.clone());
+    let (mut plan, here) = play(&c, &bundle, &mut seen);
+    let expected = decide(&planned, &HostFacts { kvm: here.kvm, cgroup: here.cgroup, ..host });
+    let mut expected = serde_json::from_str(&expected.to_string().replace(DATA[0], DATA[1])).unwrap();
+    belongs_to_host(&mut plan, &mut expected);
     if net.is_some() && hides {
         // resolv.conf is a mount of the engine, which the case is too small to have.
         plan["notices"]
@@ -249,7 +257,7 @@ fn without_nulls(value: Value) -> Value {
 }
 
 /// Makes the leaves that belong to the host equal.
-fn host(plan: &mut Value, expected: &mut Value) {
+fn belongs_to_host(plan: &mut Value, expected: &mut Value) {
     for value in [&mut *plan, &mut *expected] {
         value["sources"] = json!({});
         if let Some(args) = value.pointer_mut("/exec/program/args").and_then(Value::as_array_mut)
@@ -270,17 +278,6 @@ fn host(plan: &mut Value, expected: &mut Value) {
             *entry = joined[0].clone();
         }
     }
-    for group in expected["cgroup"]["groups"].as_array_mut().unwrap() {
-        let controller = group["mount"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-        let has = |g: &&Value| g["mount"].as_str().unwrap().split(['/', ',']).any(|part| part == controller);
-        if let Some(here) = plan["cgroup"]["groups"].as_array().unwrap().iter().find(has) {
-            group["mount"] = here["mount"].clone();
-        }
-    }
-    // Hierarchies that this host has besides.
-    let groups = expected["cgroup"]["groups"].as_array().unwrap();
-    let mounts: Vec<Value> = groups.iter().map(|g| g["mount"].clone()).collect();
-    plan["cgroup"]["groups"].as_array_mut().unwrap().retain(|g| mounts.contains(&g["mount"]));
 }
 
 /// Notes every leaf that differs.

@@ -1,6 +1,7 @@
 //! Plan and reality: what runs must be what `plan --json` says, nothing more. The probe plays QEMU; own guests run on
 //! the built-in monitor. Filters kill for most questions, so who it is and what its root holds is read from outside.
 
+mod cgroup;
 mod compare;
 mod golden;
 pub(crate) mod network;
@@ -18,8 +19,8 @@ use network::Network;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use urunc_plan::LaunchPlan;
 use urunc_plan::launch::Exec;
+use urunc_plan::{HostFacts, LaunchPlan};
 
 /// How each case differs from the plain Linux bundle. What the golden cases do not have.
 type Change = fn(&Sandbox, Bundle) -> Bundle;
@@ -61,8 +62,9 @@ pub fn cases() -> Vec<Case> {
     CASES.iter().map(case).chain(golden::cases()).collect()
 }
 
-/// Lives the life of a container and looks at it while it runs; returns the stored plan as `plan --json` printed it.
-fn play(c: &Container<'_>, bundle: &Bundle, seen: &mut Differences) -> Value {
+/// Lives the life of a container and looks at it while it runs. Returns the stored plan as `plan --json` printed it,
+/// and the host that it was made for.
+fn play(c: &Container<'_>, bundle: &Bundle, seen: &mut Differences) -> (Value, HostFacts) {
     let s = c.sandbox;
     let links = Network::links(s);
     let mut terminal = None;
@@ -75,6 +77,9 @@ fn play(c: &Container<'_>, bundle: &Bundle, seen: &mut Differences) -> Value {
     c.start().ok();
     let printed = values(s.run(["plan", "--json", &c.id]).ok().json());
     let plan = parse(&printed);
+    let record = text(&s.root().join(&c.id).join("record.json"));
+    let mut record: Value = serde_json::from_str(&record).expect("a record");
+    let host = serde_json::from_value(record["host"].take()).expect("facts of the host");
     if let Exec::Program(program) = &plan.exec {
         let report = if let Some(terminal) = &terminal {
             read_line(terminal)
@@ -100,7 +105,7 @@ fn play(c: &Container<'_>, bundle: &Bundle, seen: &mut Differences) -> Value {
     for line in s.leftovers() {
         seen.add(line);
     }
-    printed
+    (printed, host)
 }
 
 /// One line of a terminal.

@@ -47,13 +47,14 @@ impl Network<'_> {
     pub(crate) fn make(s: &Sandbox, facts: &NetFacts) -> String {
         // The ledger looks first: the namespace is part of what must be gone in the end.
         s.run(["list", "-q"]).ok();
-        let (tag, peer) = (&s.tag, std::process::id());
+        let (tag, own) = (&s.tag, std::process::id());
         ip(&format!("netns add {tag}"));
         for device in &facts.devices {
             let (name, index) = (&device.name, device.index);
             let (mac, mtu) = (&device.mac, device.mtu);
+            // From within: Debian 12's kernel refuses a name that the caller's namespace has, too, and that has an eth0.
             ip(&format!(
-                "link add {name} netns {tag} index {index} address {mac} mtu {mtu} type {} peer name suite{peer}",
+                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name suite{own} netns {own}",
                 device.kind
             ));
             for (address, prefix) in &device.ipv4 {
