@@ -1,4 +1,8 @@
 //! MirageOS: options of the functoria command line before the application's own.
+//!
+//! The guest splits the line at blanks; double quotes group, a backslash escapes (`parse-argv`).
+
+use std::borrow::Cow;
 
 use super::{Boot, Guest, solo5};
 use crate::PlanError;
@@ -35,7 +39,14 @@ impl Guest for Mirage {
                 line.word(&format!("--ipv4-gateway={gateway}"))?;
             }
         }
-        line.words(args)?;
+        args.iter().try_for_each(|word| line.word(&grouped(word)))?;
         line.finish()
     }
+}
+
+/// A word with blanks, in double quotes. A word with quotes or backslashes of its own is in the guest's syntax already,
+/// as are the words of the key `cmdline`, which is split at blanks.
+fn grouped(word: &str) -> Cow<'_, str> {
+    let group = word.contains(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    if group && !word.contains(['"', '\\']) { format!("\"{word}\"").into() } else { word.into() }
 }
