@@ -1,6 +1,10 @@
 //! MirageOS: options of the functoria command line before the application's own.
+//!
+//! The guest splits the line at blanks; double quotes group, a backslash escapes (`parse-argv`).
 
-use super::{Boot, Guest};
+use std::borrow::Cow;
+
+use super::{Boot, Guest, solo5};
 use crate::PlanError;
 use crate::cmdline::{self, Line};
 use crate::machine::{BootProtocol, DeviceModel, Wants};
@@ -26,14 +30,23 @@ impl Guest for Mirage {
     }
 
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {
+        let (log, args) = solo5::log_options(boot.args);
         let mut line = Line::new(cmdline::SOLO5_LIMIT);
+        line.words(log)?;
         if let Some(ipv4) = boot.ipv4() {
             line.word(&format!("--ipv4={}/{}", ipv4.address, ipv4.prefix))?;
             if let Some(gateway) = ipv4.gateway {
                 line.word(&format!("--ipv4-gateway={gateway}"))?;
             }
         }
-        line.words(boot.args)?;
+        args.iter().try_for_each(|word| line.word(&grouped(word)))?;
         line.finish()
     }
+}
+
+/// A word with blanks, in double quotes. A word with quotes or backslashes of its own is in the guest's syntax already,
+/// as are the words of the key `cmdline`, which is split at blanks.
+fn grouped(word: &str) -> Cow<'_, str> {
+    let group = word.contains(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    if group && !word.contains(['"', '\\']) { format!("\"{word}\"").into() } else { word.into() }
 }

@@ -1,6 +1,6 @@
 //! Rumprun: one JSON object, read by a parser that knows no escapes.
 
-use super::{Boot, Guest, Ipv4};
+use super::{Boot, Guest, Ipv4, solo5};
 use crate::PlanError;
 use crate::cmdline;
 use crate::machine::{BootProtocol, DeviceModel, Wants};
@@ -26,7 +26,8 @@ impl Guest for Rumprun {
     }
 
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {
-        let words = boot.args.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?;
+        let (log, args) = solo5::log_options(boot.args);
+        let words = args.iter().map(|word| quoted(word)).collect::<Result<Vec<_>, _>>()?;
         let mut members = vec![member("cmdline", &words.join(" "))?];
         for entry in boot.env {
             members.push(member("env", entry)?);
@@ -48,6 +49,7 @@ impl Guest for Rumprun {
             ));
         }
         let mut line = cmdline::Line::new(cmdline::SOLO5_LIMIT);
+        line.words(log)?;
         line.word(&format!("{{{}}}", members.join(",")))?;
         line.finish()
     }

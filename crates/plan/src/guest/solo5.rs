@@ -5,6 +5,17 @@ use crate::PlanError;
 use crate::cmdline::{self, Line};
 use crate::machine::{BootProtocol, DeviceModel, Wants};
 
+/// Options of Solo5's own start-up code (`bindings/cmdline.c`): how much it prints.
+const LOG_OPTIONS: [&str; 5] =
+    ["--solo5:quiet", "--solo5:error", "--solo5:warn", "--solo5:info", "--solo5:debug"];
+
+/// Splits the command into leading log options and the rest. Solo5 knows them at the head of the line only: behind
+/// what a guest kind puts in front of the command, they would be strange options to the guest.
+pub(super) fn log_options(args: &[String]) -> (&[String], &[String]) {
+    let other = args.iter().position(|word| !LOG_OPTIONS.contains(&word.as_str()));
+    args.split_at(other.unwrap_or(args.len()))
+}
+
 /// `solo5`.
 #[derive(Debug)]
 pub(super) struct Solo5;
