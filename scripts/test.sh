@@ -23,13 +23,18 @@ sum() {
         awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }'
 }
 
-# group NAME COMMAND...: the command's own count if it prints one, else one test that is the command's exit status.
+# A group that is not done after so many seconds has failed; the slowest takes a quarter.
+limit=${URUNC_GROUP_SECONDS:-1200}
+
+# group NAME COMMAND...: the command's own count if it prints one, else one test that is the command's exit status. The
+# suite's own lines per group are left out: those printed here have the time that a person waits.
 group() {
     local name=$1 begin=$SECONDS status p f s
     shift
     echo "--- $name"
-    "$@" </dev/null 2>&1 | tee "$logs/$name"
+    timeout -k 10 "$limit" "$@" </dev/null 2>&1 | sed -u '/^group /d' | tee "$logs/$name"
     status=${PIPESTATUS[0]}
+    [ "$status" -ne 124 ] || echo "$name: not done after $limit s"
     read -r p f s < <(sum "$logs/$name")
     if [ "$((p + f + s))" -eq 0 ]; then
         if [ "$status" -eq 0 ]; then p=1; else f=1; fi
@@ -37,12 +42,6 @@ group() {
         f=1
     fi
     report "$name" "$p" "$f" "$s" "$((SECONDS - begin))"
-}
-
-# The suite without its lines per group: those are printed here, with the time that a person waits.
-suite() {
-    set -o pipefail
-    target/debug/suite "$1" | sed '/^group /d'
 }
 
 group build make build probe
@@ -63,13 +62,13 @@ group features scripts/check-features.sh dist/urunc
 mapfile -t names < <(target/debug/suite --list | cut -d/ -f1 | sort -u)
 [ ${#names[@]} -gt 0 ] || report suite 0 1 0 0
 for name in "${names[@]}"; do
-    group "$name" suite "$name"
+    group "$name" target/debug/suite "$name"
 done
 # A tenth of the lives and commands; whole, and with SEED or KILLS: `STORM=1 target/debug/suite chaos`.
 STORM=10 group chaos suite chaos
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
-    RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" suite "$name"
+    RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" target/debug/suite "$name"
 done
 # Fetched here: Docker's checks have a network of their own, from which no mirror is reached.
 group linux-image scripts/linux-image.sh "$trusted/linux"

@@ -3,17 +3,42 @@
 passed=0
 failed=0
 
+# Seconds after which a check has failed: nothing here takes half as long, and a client that waits for ever
+# must not take the other checks with it.
+limit=${URUNC_CHECK_SECONDS:-180}
+
 # check NAME COMMAND...: one check; the output of a failed command is shown.
 check() {
-    local name=$1 output
-    if output=$("${@:2}" 2>&1); then
+    local name=$1 output=$URUNC_DOCKER_DIR/check
+    if bounded "$output" "${@:2}"; then
         passed=$((passed + 1))
         echo "ok   $group: $name"
     else
         failed=$((failed + 1))
         echo "FAIL $group: $name"
-        printf '%s\n' "${output:-(no output)}" | tail -n 15 | sed 's/^/     | /'
+        { grep . "$output" || echo "(no output)"; } | tail -n 40 | sed 's/^/     | /'
     fi
+}
+
+# bounded FILE COMMAND...: the command in a process group of its own, its output in FILE. One that takes too long is
+# killed; FILE then ends with what ran at that time.
+bounded() {
+    local file=$1 job clock
+    set -m
+    "${@:2}" </dev/null >"$file" 2>&1 &
+    job=$!
+    sleep "$limit" </dev/null >/dev/null 2>&1 &
+    clock=$!
+    set +m
+    wait -n "$job" "$clock"
+    if kill -0 "$clock" 2>/dev/null; then
+        kill "$clock"
+    else
+        { echo "not done after $limit s; running are:"; ps -eo pid,ppid,pgid,stat,etimes,wchan:20,args | cut -c -160; } >>"$file"
+        kill -KILL -- "-$job"
+    fi
+    wait "$clock" 2>/dev/null
+    wait "$job" 2>/dev/null
 }
 
 # equal GOT WANTED

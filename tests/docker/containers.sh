@@ -17,7 +17,7 @@ inspect() { docker inspect -f "$2" "$1"; }
 pid_of() { inspect "$1" '{{.State.Pid}}'; }
 
 # status_of NAME: waits for its end and prints the exit code.
-status_of() { timeout 60 "$DOCKER" wait "$1"; }
+status_of() { timeout -k 5 60 "$DOCKER" wait "$1"; }
 
 # stops_with NAME STATUS: a container that takes longer than two seconds is killed and says 137.
 stops_with() {
@@ -50,11 +50,12 @@ terminal_size() { stty -F "/proc/$(pid_of "$1")/fd/0" size; }
 # exec_fails NAME: there is no agent in a unikernel: refused at once, and the guest goes on.
 exec_fails() {
     local output
-    if output=$(timeout 5 "$DOCKER" exec "$1" /bin/true 2>&1); then echo "exec succeeded"; return 1; fi
+    if output=$(timeout -k 5 5 "$DOCKER" exec "$1" /bin/true 2>&1); then echo "exec succeeded"; return 1; fi
     has "$output" "exec" && equal "$(inspect "$1" '{{.State.Running}}')" true
 }
 
-# In a terminal of its own: in_terminal FILE COMMAND...; stdin is what is typed, FILE gets the screen.
-in_terminal() { script -qefc "$(printf '%q ' "${@:2}")" "$1" >/dev/null; }
+# In a terminal of its own: in_terminal FILE COMMAND...; stdin is what is typed, FILE gets the screen. The command
+# leads the terminal's session: below a shell or a `timeout` it is in the background, and stops at its first read.
+in_terminal() { timeout -k 5 60 script -qefc "exec $(printf '%q ' "${@:2}")" "$1" >/dev/null; }
 
 remove() { docker rm -f "$@" >/dev/null; }

@@ -42,7 +42,7 @@ linux_exact() {
 }
 
 # What the kernel's command line cannot carry is refused in words.
-linux_refuses() { fails_with "$1" timeout 30 "$DOCKER" run --rm --runtime urunc "${@:2}"; }
+linux_refuses() { fails_with "$1" timeout -k 5 30 "$DOCKER" run --rm --runtime urunc "${@:2}"; }
 
 linux_exits() {
     local output
@@ -53,7 +53,7 @@ linux_typed() {
     local screen=$URUNC_DOCKER_DIR/typed
     # It must run first: a container that is not there yet looks like one that has ended.
     (until_true 20 running typed && until_logged typed "app: serving" && echo "from stdin" && until_logged typed "app: read <from stdin>") |
-        timeout 60 "$DOCKER" run -i --name typed --runtime urunc linux >"$screen" 2>&1 &
+        timeout -k 5 60 "$DOCKER" run -i --name typed --runtime urunc linux >"$screen" 2>&1 &
     local client=$! code=0
     until_true 20 running typed && until_logged typed "app: read <from stdin>" || code=1
     remove typed
@@ -67,7 +67,7 @@ linux_terminal() {
     until_logged terminal "app: serving" && resize terminal 33 99 &&
         until_true 5 equal_size terminal '33 99' || code=1
     (sleep 1; echo "from a terminal"; until_logged terminal "app: read <from a terminal>"; printf '\020\021') |
-        in_terminal "$screen" timeout 60 "$DOCKER" attach terminal || true
+        in_terminal "$screen" "$DOCKER" attach terminal || true
     logged terminal "app: read <from a terminal>" || code=1
     remove terminal
     return $code
