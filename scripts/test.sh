@@ -65,7 +65,7 @@ for name in "${names[@]}"; do
     group "$name" target/debug/suite "$name"
 done
 # A tenth of the lives and commands; whole, and with SEED or KILLS: `STORM=1 target/debug/suite chaos`.
-STORM=10 group chaos suite chaos
+STORM=10 group chaos target/debug/suite chaos
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" target/debug/suite "$name"
