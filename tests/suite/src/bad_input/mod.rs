@@ -40,7 +40,7 @@ fn create_is_refused(s: &Sandbox, bundle: &Bundle, word: &str) {
 }
 
 /// The last command said one line that has `word` in it, and the host is as before.
-fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
+pub(crate) fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
     assert!(outcome.code != 0, "{}: succeeded, but must be refused", outcome.line);
     assert_eq!(outcome.code, 1, "{}: {}", outcome.line, outcome.stderr);
     assert_eq!(outcome.stdout, "", "nothing belongs on standard output");
