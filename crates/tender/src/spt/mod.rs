@@ -76,7 +76,7 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
     memory.write(BOOT_INFO, &boot::encode(&info, &devices.attached, &plan.cmdline)?)?;
     let title = title::text(&plan.cmdline);
     memory.write(TITLE, &title)?;
-    let program = filter::program(info.epoll_fd, info.timer_fd, &devices.attached);
+    let program = filter::program(filter::ABI, info.epoll_fd, info.timer_fd, &devices.attached);
     memory.write(FILTER, &filter::encode(&program, FILTER))?;
     memory.write(TRAMPOLINE, trampoline::code())?;
     caches::publish_code(TRAMPOLINE, TRAMPOLINE + PAGE);
