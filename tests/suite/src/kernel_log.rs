@@ -8,7 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 /// `KERN_ERR` of the kernel's `kern_levels.h`; syslog(2).
 const ERROR: u32 = 3;
 /// The kernel's own alarms, whatever their level.
-const ALARMS: [&str; 6] = ["WARNING: ", "BUG: ", "Oops", "soft lockup", "page allocation failure", "rcu: INFO"];
+const ALARMS: [&str; 6] =
+    ["WARNING: ", "BUG: ", "Oops", "soft lockup", "page allocation failure", "rcu: INFO"];
 /// What other guests on the same host may cause: no alarm.
 const OTHERS: [&str; 2] = ["kvm-pvm: INTERNAL_ERROR", "Memory cgroup out of memory"];
 
