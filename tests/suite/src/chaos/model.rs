@@ -90,7 +90,11 @@ fn places(place: Place, command: &Command, number: u8) -> Vec<Place> {
         ("delete", "absent", _, Absent) => Absent,
         ("start" | "kill" | "state", "absent", _, Absent | Empty) => place,
         _ => {
-            return if matches!(place, Doomed { .. }) { places(Stopped, command, number) } else { Vec::new() };
+            return if matches!(place, Doomed { .. }) {
+                places(Stopped, command, number)
+            } else {
+                Vec::new()
+            };
         }
     };
     // What is doomed may be seen as it was, and as stopped.
