@@ -142,7 +142,7 @@ pub struct Root {
     pub base: Base,
     /// Size limit of the tmpfs, bytes.
     pub tmpfs_bytes: u64,
-    /// Propagation of the container's mount tree before the root is made: `rslave`, `rprivate`, …
+    /// `linux.rootfsPropagation`: `rslave`, `rprivate`, `rshared`, …; of the root, never towards the host.
     pub propagation: String,
     /// Directories to make, in order.
     pub dirs: Vec<Dir>,

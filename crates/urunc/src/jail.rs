@@ -81,6 +81,9 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
         open_console(plan, &ours, socket.as_fd())?;
     }
     root::enter(root.as_fd(), no_pivot)?;
+    if let Some(kind) = root::propagation_of_root(&plan_root.propagation) {
+        root::set_propagation(kind)?;
+    }
     if plan_root.readonly {
         root::make_root_readonly()?;
     }
