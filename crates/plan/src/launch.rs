@@ -215,6 +215,8 @@ pub struct Bind {
 pub struct FsMount {
     /// `proc`, `devpts`, `tmpfs`, `mqueue`, `sysfs`.
     pub kind: String,
+    /// What mountinfo shows as its source.
+    pub source: String,
     /// Absolute path in the private root.
     pub target: String,
     /// Data string, as mount(2) takes it.

@@ -157,8 +157,8 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
         ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: root::duplicate(root)? });
     }
     for mount in &plan_root.mounts {
-        let options: Vec<(&str, &str)> =
-            mount.data.split(',').filter_map(|option| option.split_once('=')).collect();
+        let data = mount.data.split(',').filter_map(|option| option.split_once('='));
+        let options: Vec<(&str, &str)> = data.chain([("source", mount.source.as_str())]).collect();
         let made = if let Some((own, path)) = place(&ours, &mount.target) {
             root::make_dirs(own, path, 0o755)?;
             let made = root::file_system(&mount.kind, &options)?;
