@@ -36,7 +36,7 @@ fn planned_devices(s: &Sandbox) {
             bundle = bundle.namespace("network", Some(&path));
         }
         if planned.contains(&DISK) {
-            std::fs::write(bundle.rootfs().join("disk"), [0; 1 << 16]).expect("disk");
+            std::fs::write(bundle.rootfs().join("disk"), vec![0; 1 << 16]).expect("disk");
             bundle = bundle.keys(&replaced(&LINUX, "block", "/disk"));
         }
         let c = s.container("a", &bundle);

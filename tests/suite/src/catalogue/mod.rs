@@ -2,6 +2,7 @@
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
 mod guests;
+mod metadata;
 mod paths;
 mod qmp;
 mod races;
@@ -21,7 +22,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases(), storage::cases(), guests::cases()];
+    let files = [paths::cases(), races::cases(), storage::cases(), metadata::cases(), guests::cases()];
     files.into_iter().flatten().collect()
 }
 

@@ -49,20 +49,20 @@ fn layerless(s: &Sandbox) {
     // The ledger looks before the mounts are there, and when they are gone.
     s.run(["list", "-q"]).ok();
     let tree = |name: &str| s.dir.join("trees").join(name);
-    let _tmpfs = Mounted::new(&["-t", "tmpfs", "tmpfs"], &tree("tmpfs"));
+    let tmpfs = Mounted::new(&["-t", "tmpfs", "tmpfs"], &tree("tmpfs"));
     for name in ["upper", "work"] {
         fs::create_dir(tree("tmpfs").join(name)).expect("directory");
     }
     let disk = s.dir.join("disk");
     fs::File::create(&disk).expect("disk").set_len(4 << 20).expect("disk");
     assert!(Command::new("mkfs.ext4").arg("-q").arg(&disk).status().expect("mkfs.ext4").success());
-    let _loop = Mounted::new(&["-o", "loop", &disk.display().to_string()], &tree("loop"));
+    let disk_mount = Mounted::new(&["-o", "loop", &disk.display().to_string()], &tree("loop"));
     copy(&bundles[0].rootfs(), &tree("loop").join("below"));
     copy(&bundles[0].rootfs(), &tree("bind"));
     let options = |name: &str| tree("tmpfs").join(name).display().to_string();
     let overlay =
         format!("lowerdir={},upperdir={},workdir={}", place("plain"), options("upper"), options("work"));
-    let _mounts = [
+    let mounts = [
         Mounted::new(&["--bind", &tree("bind").display().to_string()], &bundles[1].rootfs()),
         Mounted::new(&["-t", "overlay", "-o", &overlay, "overlay"], &bundles[2].rootfs()),
         Mounted::new(&["--bind", &tree("loop").join("below").display().to_string()], &bundles[3].rootfs()),
@@ -83,7 +83,7 @@ fn layerless(s: &Sandbox) {
         assert_eq!(block_devices(s, &with_settings), 0, "{path}: a block device was opened");
         one_line(s, &s.container("a", &bundle).create(), "mountRootfs");
     }
-    drop((_mounts, _loop, _tmpfs));
+    drop((mounts, disk_mount, tmpfs));
     nothing_left(s);
 }
 
