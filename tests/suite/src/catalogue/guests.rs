@@ -1,10 +1,12 @@
 //! F: monitors and guests.
 
 use super::qmp::{Qmp, real};
-use super::{Entry, nothing_left};
+use super::{Entry, in_words, nothing_left, rounds};
+use crate::bad_input::host::linux_on_probe;
+use crate::bad_input::one_line;
 use crate::command::until;
 use crate::harness::Case;
-use crate::image::{LINUX, replaced};
+use crate::image::{KERNEL, LINUX, guest, replaced};
 use crate::reality::network::Network;
 use crate::sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -18,6 +20,9 @@ pub(super) fn cases() -> Vec<Case> {
 const CASES: &[Entry] = &[
     ("f-03-qemu-has-the-planned-devices-only", planned_devices),
     ("f-03-qemu-has-no-monitor-on-its-console", no_monitor_on_console),
+    ("f-06-the-guest-is-alone-in-its-address-space", address_space),
+    ("f-06-broken-kernels-meet-the-loader", loader),
+    ("f-08-a-monitor-that-lies", lying_monitor),
 ];
 
 /// What a q35 without default devices has: host bridge, LPC bridge, AHCI, SMBus.
@@ -96,5 +101,95 @@ fn no_monitor_on_console(s: &Sandbox) {
     c.delete_force().ok();
     drop(terminal);
     std::fs::remove_file(s.dir.join("tty")).expect("socket");
+    nothing_left(s);
+}
+
+/// Guest memory of 64 MiB with the idle guest in it; code is never writable, and nothing of the monitor is left.
+const IDLE_MAPS: [&str; 6] = [
+    // Boot information, manifest and command line: after the start nobody but the guest reads them.
+    "00010000-00024000 rw-p",
+    "00024000-00025000 r-xp",
+    "00025000-00100000 rw-p",
+    "00100000-00101000 r-xp",
+    "00101000-00102000 r--p",
+    "00102000-04000000 rw-p",
+];
+
+fn address_space(s: &Sandbox) {
+    let limit = json!({"limit": 66 << 20});
+    let c = s.container("a", &s.bundle("b").spt("idle").with("/linux/resources/memory", limit));
+    c.launch();
+    until("the guest runs", || c.proc("maps").lines().count() <= IDLE_MAPS.len() + 3);
+    let (maps, smaps) = (c.proc("maps"), c.proc("smaps"));
+    let own: Vec<&str> = maps.lines().take(IDLE_MAPS.len()).map(|line| &line[..IDLE_MAPS[0].len()]).collect();
+    assert_eq!(own, IDLE_MAPS);
+    let foreign = crate::memory::foreign(&smaps, 64 << 20);
+    assert!(foreign.is_empty(), "{foreign:#?}");
+    // `dd` of proc_pid_smaps(5): in no core dump. `mg`: never shared with equal pages of others.
+    for flags in smaps.lines().filter_map(|line| line.strip_prefix("VmFlags:")).take(IDLE_MAPS.len()) {
+        let has = |flag: &str| flags.split_whitespace().any(|seen| seen == flag);
+        assert!(has("dd") && !has("mg"), "{flags}");
+    }
+}
+
+/// The hello guest with some bytes of its headers and notes changed: refused in words, or a guest like any other.
+fn loader(s: &Sandbox) {
+    let seed = std::env::var("SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0x0050_1055_u64);
+    let mut state = seed;
+    let mut random = |below: usize| {
+        // The generator of Knuth's MMIX; its upper bits are the good ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let good = std::fs::read(guest("hello")).expect("guest");
+    let bundle = s.bundle("b").spt("hello");
+    let (mut refused, mut lived) = (0, 0);
+    for round in 0..rounds(4_000) {
+        let mut kernel = good.clone();
+        for _ in 0..=random(3) {
+            // File header, program headers and notes are in the first page.
+            let at = random(1024);
+            kernel[at] = match random(4) {
+                0 => 0,
+                1 => 0xff,
+                2 => kernel[at] ^ (1 << random(8)),
+                _ => u8::try_from(random(256)).expect("a byte"),
+            };
+        }
+        std::fs::write(bundle.rootfs().join(KERNEL), kernel).expect("kernel");
+        let c = s.container("a", &bundle);
+        let created = c.create();
+        if created.code != 0 {
+            refused += 1;
+            one_line(s, &created, "");
+            continue;
+        }
+        lived += 1;
+        in_words(s, &c.start());
+        let deleted = c.delete_force();
+        assert!(deleted.code == 0, "seed {seed}, round {round}: {}", deleted.stderr);
+    }
+    assert!(refused > 0 && lived > 0, "seed {seed}: {refused} refused, {lived} lived");
+    nothing_left(s);
+}
+
+/// Whatever a monitor says before it is ready, `start` succeeds or fails in one clean line, and in time.
+fn lying_monitor(s: &Sandbox) {
+    let mut failed = 0;
+    for seed in 0..rounds(720) {
+        let bundle = linux_on_probe(s, &["probe=quiet", &format!("probe=noise:{seed}")]);
+        let settings = std::fs::read_to_string(&s.settings).expect("settings");
+        std::fs::write(&s.settings, format!("{settings}[runtime]\nstart_timeout = 1\n")).expect("settings");
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let started = c.start();
+        if started.code != 0 {
+            failed += 1;
+            one_line(s, &started, "qemu");
+        }
+        c.delete_force().ok();
+        std::fs::remove_dir_all(&bundle.path).expect("bundle");
+    }
+    assert!(failed > 0, "every lie was believed");
     nothing_left(s);
 }

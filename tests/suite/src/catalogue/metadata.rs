@@ -225,7 +225,7 @@ fn parameters(line: &str) -> Vec<String> {
         match char {
             '"' => quoted = !quoted,
             ' ' | '\t' | '\n' | '\u{a0}' if !quoted => {
-                words.extend(Some(std::mem::take(&mut word)).filter(|w| !w.is_empty()))
+                words.extend(Some(std::mem::take(&mut word)).filter(|w| !w.is_empty()));
             }
             other => word.push(other),
         }
