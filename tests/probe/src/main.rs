@@ -7,6 +7,7 @@
 //! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
+//! | `probe=noise:SEED` | says what it likes, on standard error and to the client of its control socket |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
 //! | `probe=exit:N` | exits with N |
@@ -18,6 +19,7 @@
 
 mod files;
 mod identity;
+mod noise;
 mod qmp;
 mod system;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         match word.split_once(':').unwrap_or((word, "")) {
             ("stderr", text) => eprintln!("{text}"),
             ("qmp", _) => qmp::serve(&argv),
+            ("noise", seed) => noise::serve(&argv, seed.parse().unwrap_or(0)),
             ("sleep", _) => system::sleep_until_signal(),
             ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),
             ("exit", code) => return ExitCode::from(code.parse().unwrap_or(255)),
