@@ -14,12 +14,12 @@ use crate::undo;
 /// # Errors
 /// Unknown (unless forced), or still running.
 pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
-    let found = Store::open(&global.root, false).ok().map(|store| Ok((store.find(id)?, store))).transpose();
+    let found = super::root(global)?.map(|store| Ok((store.find(id)?, store))).transpose();
     let (container, store) = match found {
         Ok(Some((Some(container), store))) => (container, store),
-        Err::<_, anyhow::Error>(error) if !force => return Err(error),
-        _ if force => return Ok(0),
-        _ => bail!("container {id} does not exist"),
+        Err::<_, anyhow::Error>(error) => return Err(error),
+        Ok(_) if force => return Ok(0),
+        Ok(_) => bail!("container {id} does not exist"),
     };
     if force {
         // Before the lock: a `create` or `start` that holds it then fails and lets go.
