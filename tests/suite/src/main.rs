@@ -22,6 +22,7 @@ fn main() {
             !matches!(
                 case.group,
                 "bad-image"
+                    | "bad-request"
                     | "reality"
                     | "golden"
                     | "delegation"
