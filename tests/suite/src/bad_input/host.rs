@@ -140,7 +140,7 @@ pub(super) const OURS: &[Entry] = &[
         let c = s.container("a", &bundle);
         c.create().ok();
         let outcome = in_mount_namespace(s, "mount -t tmpfs none /dev/net", &["start", &c.id]);
-        super::says_one_line(s, &outcome, "/dev/net/tun");
+        super::one_line(s, &outcome, "/dev/net/tun");
         command::until("the container is stopped", || c.status() == "stopped");
         c.delete().ok();
     }),

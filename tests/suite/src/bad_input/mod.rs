@@ -57,19 +57,19 @@ fn is_taken(s: &Sandbox, bundle: &Bundle) {
 
 /// The command failed in one line with `word`, and the container is what it was.
 fn stays(c: &Container<'_>, outcome: &Outcome, status: &str, word: &str) {
-    says_one_line(c.sandbox, outcome, word);
+    one_line(c.sandbox, outcome, word);
     assert_eq!(c.status(), status);
 }
 
 /// The last command said one line that has `word` in it, and the host is as before.
-fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
-    says_one_line(s, outcome, word);
+pub(crate) fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
+    one_line(s, outcome, word);
     let left = s.leftovers();
     assert!(left.is_empty(), "{left:#?}");
 }
 
-/// ONE-LINE of the last command, with `word` in it.
-fn says_one_line(s: &Sandbox, outcome: &Outcome, word: &str) {
+/// The last command failed in one line that has `word` in it.
+pub(crate) fn one_line(s: &Sandbox, outcome: &Outcome, word: &str) {
     assert!(outcome.code != 0, "{}: succeeded, but must be refused", outcome.line);
     assert_eq!(outcome.code, 1, "{}: {}", outcome.line, outcome.stderr);
     assert_eq!(outcome.stdout, "", "nothing belongs on standard output");
