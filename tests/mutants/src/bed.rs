@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 
 /// A test that takes longer hangs, which is a failure like any other.
 const HANG: Duration = Duration::from_mins(2);
+/// Of random tests: what was red stays red.
+const SEED: &str = "20261121";
 /// The shell is process 1, so that the test is not: it may end by a signal, and must not get foreign orphans.
 const SHELL: &str = r#"ip link set lo up && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns || exit 99
 "$@"
@@ -64,7 +66,8 @@ impl Bed {
         test.args(["--net", "--ipc", "--uts", "sh", "-c", SHELL, "sh"]).arg(program).args(words);
         test.env("RUNTIME", runtime).env("FLAVOUR", "urunc").env("GUESTS", &self.guests);
         test.env("PROBE", self.dir.join("probe")).env("TMPDIR", &self.dir).env("SUITE_TAG", &tag);
-        test.env("RUST_BACKTRACE", "0").env("PROPTEST_RNG_SEED", "20261121").current_dir(cwd);
+        test.env("RUST_BACKTRACE", "0").env("PROPTEST_RNG_SEED", SEED).env("SEED", SEED).env("STORM", "10");
+        test.current_dir(cwd);
         test.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let code = wait(test)?;
         remove_groups(Path::new("/sys/fs/cgroup"), &tag);
