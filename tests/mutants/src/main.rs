@@ -18,6 +18,8 @@ use bed::{Bed, End};
 use mutant::{Mutant, Test};
 use scratch::Scratch;
 
+/// What the runtime is built for: static, as it is installed.
+const TARGET: &str = "x86_64-unknown-linux-musl";
 /// Longest reason printed, characters: the end, for the command line comes first.
 const REASON: usize = 120;
 
@@ -121,7 +123,7 @@ impl Trial {
     fn run(&mut self, test: &Test<'_>) -> Result<End> {
         match test {
             Test::Case(name) => {
-                let built = self.scratch.build(&["build", "-p", "urunc"])?;
+                let built = self.scratch.build(&["build", "-p", "urunc", "--target", TARGET])?;
                 let runtime = program(&built, "urunc")?;
                 self.bed.run(&self.suite, &["--case", name], &runtime, &self.scratch.dir(""))
             }
@@ -143,10 +145,11 @@ fn program(built: &BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf> {
 
 /// The end of the first panic's words, else the first thing left behind, else the last line.
 fn reason(said: &str) -> String {
-    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let panic = lines.clone().skip_while(|line| !line.contains("panicked at ")).nth(1);
-    let left = || said.lines().find(|line| line.starts_with("left behind: "));
-    let found = panic.or_else(left).or_else(|| lines.next_back()).unwrap_or("without a word");
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let panic = lines().skip_while(|line| !line.contains("panicked at ")).skip(1);
+    let words: Vec<&str> = panic.take_while(|line| !line.starts_with("note: ")).take(4).collect();
+    let left = || lines().find(|line| line.starts_with("left behind: ")).or_else(|| lines().last());
+    let found = if words.is_empty() { left().unwrap_or("without a word").into() } else { words.join(" ") };
     let length = found.chars().count();
     found.chars().skip(length.saturating_sub(REASON)).collect()
 }

@@ -69,7 +69,9 @@ impl Scratch {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(words).args(["--locked", "--message-format", "json-render-diagnostics"]);
         cargo.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
-        cargo.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // Small and quick enough for the limits of the tests, and quick to build.
+        cargo.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_STRIP", "symbols");
         let output = cargo.output().context("cargo")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
