@@ -69,20 +69,26 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     let plan_root = &plan.root;
     // The mask of the caller must not decide the modes of our directories.
     rustix::process::umask(rustix::fs::Mode::empty());
-    let root = match materials.base.take() {
+    let outer = match materials.base.take() {
         Some(base) => base,
         None => {
             root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?
         }
     };
-    root::stack(root.as_fd())?;
+    root::stack(outer.as_fd())?;
+    // The image's own tree stays the root of its namespace: profiles of AppArmor name paths from there.
+    let inner = (plan_root.base == Base::Tmpfs).then(|| root::below(outer.as_fd())).transpose()?;
+    let root = inner.as_ref().unwrap_or(&outer);
     furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {
         open_console(plan, root.as_fd(), socket.as_fd())?;
     }
-    root::enter(root.as_fd(), no_pivot)?;
+    root::enter(outer.as_fd(), no_pivot)?;
+    if inner.is_some() {
+        root::enter_below()?;
+    }
     if plan_root.readonly {
-        root::make_root_readonly()?;
+        root::make_readonly(root.as_fd(), "/")?;
     }
     Ok(())
 }
@@ -144,6 +150,10 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
             continue;
         }
         let made = root::file_system(&mount.kind, &options)?;
+        // Files of the kernel itself, which uid 0 may write without any capability.
+        if matches!(mount.kind.as_str(), "proc" | "sysfs") {
+            root::make_readonly(made.as_fd(), &mount.target)?;
+        }
         root::attach(made.as_fd(), root, &mount.target)?;
         if mount.kind == "tmpfs" {
             ours.push(mount.target.clone());
