@@ -6,6 +6,7 @@
 //! | `probe=quiet` | no report |
 //! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
+//! | `probe=escape:PID,MEMORY,TAG,FILE` | tries every way out (`escape`) and prints what became of each as one line of JSON |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
@@ -16,6 +17,7 @@
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
 
+mod escape;
 mod files;
 mod identity;
 mod qmp;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     for word in words {
         match word.split_once(':').unwrap_or((word, "")) {
             ("stderr", text) => eprintln!("{text}"),
+            ("escape", host) => println!("{}", escape::run(host)),
             ("qmp", _) => qmp::serve(&argv),
             ("sleep", _) => system::sleep_until_signal(),
             ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),

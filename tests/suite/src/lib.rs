@@ -13,6 +13,7 @@ pub mod crash;
 pub mod delegation;
 pub mod differences;
 pub mod harness;
+pub mod hostile;
 pub mod image;
 pub mod lifecycle;
 pub mod memory;
