@@ -101,6 +101,21 @@ pub fn detached_path(path: &str, access: Access) -> Result<OwnedFd> {
     detached(source.as_fd(), access, path)
 }
 
+/// A read-only view of this process's program, to be executed in its place; `None` when it runs from one. As long as a
+/// process runs our file, whoever shares its user and its /proc can reach that file; without CAP_SYS_ADMIN nobody
+/// makes a read-only mount writable.
+///
+/// # Errors
+/// As [`detached_path`].
+pub fn own_program() -> Result<Option<OwnedFd>> {
+    const PROGRAM: &str = "/proc/self/exe";
+    let flags = rustix::fs::statvfs(PROGRAM).map_err(|e| SysError::new("stat", PROGRAM, e))?.f_flag;
+    if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Ok(None);
+    }
+    detached_path(PROGRAM, Access::Program).map(Some)
+}
+
 /// A detached mount of a new file system instance (fsopen(2)).
 ///
 /// # Errors
