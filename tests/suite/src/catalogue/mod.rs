@@ -1,6 +1,7 @@
 //! The attack catalogue: what went wrong in runtimes and monitors like this one. Each entry that applies to what is built
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
+mod descriptors;
 mod paths;
 mod races;
 
@@ -18,7 +19,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases()];
+    let files = [paths::cases(), races::cases(), descriptors::cases()];
     files.into_iter().flatten().collect()
 }
 

@@ -4,10 +4,10 @@ use super::host::Host;
 use super::reported;
 use crate::bad_input::host::{linux_on_probe, probe};
 use crate::bundle::Bundle;
+use crate::command::inheritable;
 use crate::container::Container;
 use crate::sandbox::{Sandbox, text};
 use serde_json::{Value, json};
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -119,13 +119,6 @@ pub(super) fn enter(s: &Sandbox, jail: &Jail, host: &Host<'_>) -> String {
     let printed = reported(&output);
     c.delete_force().ok();
     printed
-}
-
-/// A descriptor that an engine forgot to close: every program that is executed gets it.
-pub(crate) fn inheritable(path: &str) -> File {
-    let file = File::open(path).expect(path);
-    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("a descriptor");
-    file
 }
 
 /// Does what `start` does, but says to init that there is no filter to install.
