@@ -7,6 +7,7 @@
 //! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=print:N` | N MiB of lines on standard output |
+//! | `probe=escape:PID,MEMORY,TAG,FILE` | tries every way out (`escape`) and prints what became of each as one line of JSON |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
 //! | `probe=noise:SEED` | says what it likes, on standard error and to the client of its control socket |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
@@ -18,6 +19,7 @@
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
 
+mod escape;
 mod files;
 mod identity;
 mod noise;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         match word.split_once(':').unwrap_or((word, "")) {
             ("stderr", text) => eprintln!("{text}"),
             ("print", mebibytes) => print_lines(mebibytes.parse().unwrap_or(1)),
+            ("escape", host) => println!("{}", escape::run(host)),
             ("qmp", _) => qmp::serve(&argv),
             ("noise", seed) => noise::serve(&argv, seed.parse().unwrap_or(0)),
             ("sleep", _) => system::sleep_until_signal(),
