@@ -2,8 +2,10 @@
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
 mod descriptors;
+mod namespaces;
 mod paths;
 mod races;
+mod sockets;
 
 use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
@@ -19,7 +21,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases(), descriptors::cases()];
+    let files = [paths::cases(), races::cases(), descriptors::cases(), namespaces::cases(), sockets::cases()];
     files.into_iter().flatten().collect()
 }
 
