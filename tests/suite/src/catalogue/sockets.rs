@@ -3,6 +3,7 @@
 use super::{Entry, nothing_left};
 use crate::bad_input::host::linux_on_probe;
 use crate::bad_input::one_line;
+use crate::bundle::Bundle;
 use crate::command::{self, HANG, until};
 use crate::container::Container;
 use crate::harness::Case;
@@ -11,9 +12,10 @@ use crate::sandbox::{Sandbox, text};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 /// All cases of this file.
 pub(super) fn cases() -> Vec<Case> {
@@ -82,8 +84,9 @@ fn resident(pid: u32) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a live process")
 }
 
-/// A flooding guest: what of a slow reader, of none, and then an end. `pids` hold no more memory than before.
-fn flood(c: &Container<'_>, mut output: File, pids: &[u32]) {
+/// A flooding guest, with a reader, with one that has stopped, perhaps with none; then `kill`. `pids` hold no more memory
+/// than before.
+fn flood(c: &Container<'_>, mut output: File, reader_dies: bool, pids: &[u32]) {
     const MIB: u64 = 1024;
     let mut kib = [0; 1024];
     output.read_exact(&mut kib).expect("output");
@@ -101,69 +104,87 @@ fn flood(c: &Container<'_>, mut output: File, pids: &[u32]) {
     grown("with a reader");
     assert_eq!(c.status(), "running");
     // The writer sleeps: everything on the way is full.
-    until("the guest waits for its reader", || {
-        ["pipe_write", "n_tty_write", "wait_woken"].iter().any(|place| c.proc("wchan").contains(place))
-            || c.status_field("State").starts_with('S')
-    });
+    until("the guest waits for its reader", || c.status_field("State").starts_with('S'));
     grown("with a reader that has stopped");
-    drop(output);
+    if reader_dies {
+        drop(output);
+        // SIGPIPE or SIGHUP may have ended it already.
+        let killed = c.kill("KILL");
+        assert!(
+            killed.code == 0
+                || ["not running", "does not exist"].iter().any(|word| killed.stderr.contains(word)),
+            "{}",
+            killed.stderr
+        );
+    } else {
+        c.kill("KILL").ok();
+        drop(output);
+    }
+    // `run` removes what has ended.
+    until("the container has ended", || {
+        let state = c.verb("state");
+        state.code != 0 || state.stdout.contains("stopped")
+    });
 }
 
-/// Ends a flooding guest.
-fn end(c: &Container<'_>) {
-    if c.status() == "running" {
-        c.kill("KILL").ok();
-    }
-    c.until_stopped();
-    c.delete_force().ok();
+/// A command whose output is read by the test.
+fn piped(c: &Container<'_>, verb: &str) -> (Child, File) {
+    let (bundle, pid_file) = (c.bundle.display().to_string(), c.pid_file().display().to_string());
+    let (mut command, output) =
+        c.sandbox.command([verb, "--bundle", &bundle, "--pid-file", &pid_file, &c.id]);
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    let errors = File::create(output.with_extension("err")).expect("a file");
+    let child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().expect("the runtime");
+    (child, File::from(OwnedFd::from(reader)))
+}
+
+/// A guest, and a program that floods.
+fn bundles(s: &Sandbox) -> [Bundle; 2] {
+    [s.bundle("spt").spt("flood"), s.bundle("yes").busybox(&["yes", "a line of the flood"])]
 }
 
 fn flood_on_a_pipe(s: &Sandbox) {
-    let ordinary = s.bundle("yes").busybox(&["yes", "a line of the flood"]);
-    for (name, bundle) in [("spt", s.bundle("spt").spt("flood")), ("yes", ordinary)] {
-        let c = s.container(name, &bundle);
-        let bundle = c.bundle.display().to_string();
-        let pid_file = c.pid_file().display().to_string();
-        let (mut command, output) =
-            s.command(["create", "--bundle", &bundle, "--pid-file", &pid_file, &c.id]);
-        let (reader, writer) = std::io::pipe().expect("pipe");
-        let errors = File::create(output.with_extension("err")).expect("a file");
-        let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().expect("create");
-        drop(command);
-        assert_eq!(command::wait(&mut child, HANG, "create"), 0);
-        c.start().ok();
-        flood(&c, File::from(std::os::fd::OwnedFd::from(reader)), &[c.pid().cast_unsigned()]);
-        end(&c);
+    for bundle in bundles(s) {
+        for reader_dies in [false, true] {
+            let c = s.container("a", &bundle);
+            let (mut create, output) = piped(&c, "create");
+            assert_eq!(command::wait(&mut create, HANG, "create"), 0);
+            c.start().ok();
+            flood(&c, output, reader_dies, &[c.pid().cast_unsigned()]);
+            c.delete_force().ok();
+        }
     }
     nothing_left(s);
 }
 
 fn flood_on_a_terminal(s: &Sandbox) {
-    let bundle = s.bundle("spt").spt("flood").with("/process/terminal", json!(true));
-    let c = s.container("spt", &bundle);
-    let terminal = console::create(&c);
-    c.start().ok();
-    flood(&c, terminal, &[c.pid().cast_unsigned()]);
-    end(&c);
+    for bundle in bundles(s) {
+        let bundle = bundle.with("/process/terminal", json!(true));
+        for reader_dies in [false, true] {
+            let c = s.container("a", &bundle);
+            let terminal = console::create(&c);
+            fs::remove_file(s.dir.join("tty")).expect("the console socket");
+            c.start().ok();
+            flood(&c, terminal, reader_dies, &[c.pid().cast_unsigned()]);
+            c.delete_force().ok();
+        }
+    }
     nothing_left(s);
 }
 
 /// `run` stays, and carries a terminal's output to its own.
 fn flood_through_run(s: &Sandbox) {
-    let bundle = s.bundle("spt").spt("flood").with("/process/terminal", json!(true));
-    let c = s.container("spt", &bundle);
-    let bundle = c.bundle.display().to_string();
-    let pid_file = c.pid_file().display().to_string();
-    let (mut command, output) = s.command(["run", "--bundle", &bundle, "--pid-file", &pid_file, &c.id]);
-    let (reader, writer) = std::io::pipe().expect("pipe");
-    let errors = File::create(output.with_extension("err")).expect("a file");
-    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(errors).spawn().expect("run");
-    drop(command);
-    let reader = File::from(std::os::fd::OwnedFd::from(reader));
-    until("the guest runs", || !text(&c.pid_file()).is_empty() && c.verb("state").code == 0);
-    flood(&c, reader, &[c.pid().cast_unsigned(), child.id()]);
-    c.kill("KILL");
-    command::wait(&mut child, HANG, "run");
-    c.delete_force().ok();
+    for bundle in bundles(s) {
+        let bundle = bundle.with("/process/terminal", json!(true));
+        for reader_dies in [false, true] {
+            let c = s.container("a", &bundle);
+            let (mut run, output) = piped(&c, "run");
+            until("the guest runs", || c.verb("state").stdout.contains("running"));
+            let pids = [c.pid().cast_unsigned(), run.id()];
+            flood(&c, output, reader_dies, &pids);
+            command::wait(&mut run, HANG, "run");
+            c.delete_force();
+        }
+    }
     nothing_left(s);
 }
