@@ -244,16 +244,25 @@ pub fn give(root: BorrowedFd<'_>, path: &str, uid: u32, gid: u32) -> Result<()> 
 /// Changes the propagation of the whole tree of this mount namespace.
 ///
 /// # Errors
-/// EINVAL for an unknown word.
-pub fn set_propagation(word: &str) -> Result<()> {
-    let kind = match word.trim_start_matches('r') {
-        "private" => MountPropagationFlags::PRIVATE,
-        "shared" => MountPropagationFlags::SHARED,
-        "unbindable" => MountPropagationFlags::UNBINDABLE,
-        _ => MountPropagationFlags::DOWNSTREAM,
-    };
+/// mount(2)'s errno.
+pub fn set_propagation(kind: MountPropagationFlags) -> Result<()> {
     let flags = kind | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", flags).map_err(|e| SysError::new("make mounts", word, e))
+    rustix::mount::mount_change("/", flags).map_err(|e| SysError::new("make mounts", format!("{kind:?}"), e))
+}
+
+/// What the host's tree becomes before the private root is stacked on it: nothing that is mounted here may reach the
+/// host, whatever `linux.rootfsPropagation` says.
+pub fn propagation_of_host_tree(word: &str) -> MountPropagationFlags {
+    if word.ends_with("private") { MountPropagationFlags::PRIVATE } else { MountPropagationFlags::DOWNSTREAM }
+}
+
+/// What the private root becomes once it is `/`, where that is more than a private or a slave mount.
+pub fn propagation_of_root(word: &str) -> Option<MountPropagationFlags> {
+    match word.trim_start_matches('r') {
+        "shared" => Some(MountPropagationFlags::SHARED),
+        "unbindable" => Some(MountPropagationFlags::UNBINDABLE),
+        _ => None,
+    }
 }
 
 /// Stacks a detached mount on this process's root. From here on mounts can be attached below it: a tree that is
@@ -354,7 +363,7 @@ mod tests {
         let rdev = device_number("/dev/null").unwrap();
         let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let code = in_private(|| {
-            set_propagation("rslave").map_err(|_| 1)?;
+            set_propagation(propagation_of_host_tree("rslave")).map_err(|_| 1)?;
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
             stack(root.as_fd()).map_err(|_| 14)?;
             make_file(root.as_fd(), "/guest/kernel", 0o444, "").map_err(|_| 3)?;

@@ -86,6 +86,8 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     root::enter(outer.as_fd(), no_pivot)?;
     if inner.is_some() {
         root::enter_below()?;
+    } else if let Some(kind) = root::propagation_of_root(&plan_root.propagation) {
+        root::set_propagation(kind)?;
     }
     if plan_root.readonly {
         root::make_readonly(root.as_fd(), "/")?;
@@ -178,7 +180,8 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
 
 /// A new file system, mounted nowhere yet.
 fn file_system(mount: &FsMount) -> anyhow::Result<OwnedFd> {
-    let options: Vec<_> = mount.data.split(',').filter_map(|option| option.split_once('=')).collect();
+    let data = mount.data.split(',').filter_map(|option| option.split_once('='));
+    let options: Vec<_> = data.chain([("source", mount.source.as_str())]).collect();
     let made = root::file_system(&mount.kind, &options)?;
     // Files of the kernel itself, which uid 0 may write without any capability.
     if matches!(mount.kind.as_str(), "proc" | "sysfs") {

@@ -1,5 +1,6 @@
 //! Running a program with a time limit and all that it said.
 
+use crate::usage;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -79,8 +80,10 @@ pub fn wait(child: &mut Child, limit: Duration, line: &str) -> i32 {
 pub fn run(command: &mut Command, output: &Path) -> Outcome {
     let begin = Instant::now();
     let line = describe(command);
+    let spent = usage::children();
     let mut child = spawn(command, output);
     let code = wait(&mut child, HANG, &line);
+    usage::record(usage::children().saturating_sub(spent));
     let read = |kind: &str| {
         String::from_utf8_lossy(&fs::read(output.with_extension(kind)).unwrap_or_default()).into_owned()
     };

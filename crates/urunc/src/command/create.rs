@@ -227,7 +227,7 @@ fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Re
 
 fn record(bundle: Bundle, host: HostFacts, start_timeout: u32) -> Record {
     Record {
-        version: 1,
+        version: state::VERSION,
         oci_version: bundle.oci_version,
         bundle: bundle.dir,
         rootfs: bundle.rootfs,

@@ -2,10 +2,14 @@
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
 mod descriptors;
+mod guests;
+mod metadata;
 mod namespaces;
 mod paths;
+mod qmp;
 mod races;
 mod sockets;
+mod storage;
 
 use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
@@ -21,8 +25,19 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases(), descriptors::cases(), namespaces::cases(), sockets::cases()];
-    files.into_iter().flatten().collect()
+    [
+        paths::cases(),
+        races::cases(),
+        storage::cases(),
+        metadata::cases(),
+        guests::cases(),
+        descriptors::cases(),
+        namespaces::cases(),
+        sockets::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The cases of one file.
