@@ -86,11 +86,11 @@ pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
     plan.groups.last().map_or(Ok(Vec::new()), directory::processes)
 }
 
-/// A group of the plan that already has processes, which are not the container's: ask before the intent is stored,
-/// for [`remove`] kills what it finds.
+/// A group of the plan that already has processes, itself or below, which are not the container's: ask before the
+/// intent is stored, for [`remove`] kills what it finds.
 pub fn occupied(plan: &Cgroup) -> Result<Option<PathBuf>> {
     for group in &plan.groups {
-        if !directory::processes(group)?.is_empty() {
+        if directory::is_populated(&leaf(group))? {
             return Ok(Some(leaf(group)));
         }
     }

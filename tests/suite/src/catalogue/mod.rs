@@ -4,9 +4,11 @@
 mod descriptors;
 mod guests;
 mod metadata;
+mod namespaces;
 mod paths;
 mod qmp;
 mod races;
+mod sockets;
 mod storage;
 
 use crate::bad_input::host::monitor_path;
@@ -30,6 +32,8 @@ pub fn cases() -> Vec<Case> {
         metadata::cases(),
         guests::cases(),
         descriptors::cases(),
+        namespaces::cases(),
+        sockets::cases(),
     ]
     .into_iter()
     .flatten()
