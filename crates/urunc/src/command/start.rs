@@ -39,6 +39,9 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// As [`run`].
 pub fn start(container: &Container) -> anyhow::Result<()> {
     let (record, mut status) = (container.record()?, container.status()?);
+    if record.version > state::VERSION {
+        bail!("container {} was created by a newer release, which must start it", container.id);
+    }
     let pidfd = match (container.life(&status), Container::process(&status)) {
         (Life::Created, Some(pidfd)) => pidfd,
         (Life::Running, _) => bail!("cannot start an already running container"),
@@ -138,7 +141,10 @@ fn connect_and_go(
 }
 
 /// Facts of the container's network namespace, read as late as possible: engines configure it after create.
-fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
+///
+/// # Errors
+/// netlink's.
+pub(super) fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
     let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
     let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");

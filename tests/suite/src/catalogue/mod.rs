@@ -1,6 +1,7 @@
 //! The attack catalogue: what went wrong in runtimes and monitors like this one. Each entry that applies to what is built
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
+mod descriptors;
 mod guests;
 mod metadata;
 mod paths;
@@ -22,8 +23,17 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases(), storage::cases(), metadata::cases(), guests::cases()];
-    files.into_iter().flatten().collect()
+    [
+        paths::cases(),
+        races::cases(),
+        storage::cases(),
+        metadata::cases(),
+        guests::cases(),
+        descriptors::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The cases of one file.
