@@ -2,12 +2,15 @@
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
 mod descriptors;
+mod entries;
 mod guests;
 mod metadata;
+mod modes;
 mod paths;
 mod qmp;
 mod races;
 mod storage;
+mod table;
 
 use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
@@ -17,6 +20,8 @@ use crate::harness::Case;
 use crate::sandbox::Sandbox;
 use ledger::{Ledger, Scope};
 use std::path::Path;
+
+pub use table::refresh;
 
 /// A case that is a function.
 type Entry = (&'static str, fn(&Sandbox));
@@ -30,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         metadata::cases(),
         guests::cases(),
         descriptors::cases(),
+        modes::cases(),
     ]
     .into_iter()
     .flatten()
