@@ -37,7 +37,7 @@ fn mutants() -> Vec<Mutant> {
 
 fn table() -> String {
     let (cases, mutants) = (super::cases(), mutants());
-    let mut text = "| entry | attack | test | red without |\n|---|---|---|---|\n".to_owned();
+    let mut rows = "| entry | attack | test | red without |\n|---|---|---|---|\n".to_owned();
     for (number, attack, standing) in ENTRIES {
         let test = match standing {
             Standing::Tested => {
@@ -49,9 +49,9 @@ fn table() -> String {
         };
         let proofs = mutants.iter().filter(|mutant| mutant.entries.iter().any(|entry| entry == number));
         let proofs = proofs.map(|mutant| mutant.name.as_str()).collect::<Vec<_>>().join("; ");
-        let _ = writeln!(text, "| {number} | {attack} | {test} | {proofs} |");
+        let _ = writeln!(rows, "| {number} | {attack} | {test} | {proofs} |");
     }
-    text
+    rows
 }
 
 /// `document` with the table as it is now; `None` without the marks around it.
