@@ -8,7 +8,7 @@ BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test storm hostile demo bench install clean
+.PHONY: build guests probe check fmt lint test storm hostile demo bench install clean docs
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -45,6 +45,10 @@ storm: build probe
 
 hostile: build probe
 	scripts/suite.sh --endless hostile-guest
+
+# The table of attacks, tests and mutants in docs/security.md.
+docs:
+	$(CARGO) run --locked -q -p suite --bin suite -- --catalogue docs/security.md
 
 demo:
 	scripts/install-deps.sh
