@@ -82,7 +82,7 @@ pub(super) const OURS: &[Entry] = &[
     }),
     ("i-49-a-monitor-of-another-machine", |s| {
         changed_monitor(s, "monitors.qemu.path", |bytes| {
-            bytes[18..20].copy_from_slice(&183u16.to_le_bytes())
+            bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
         });
     }),
     ("i-49-a-monitor-that-is-cut", |s| changed_monitor(s, "monitors.qemu.path", |bytes| bytes.truncate(100))),
@@ -125,7 +125,7 @@ pub(super) const OURS: &[Entry] = &[
         start_with_probe(s, &["probe=brief", "probe=print:1024", "probe=exit:1"]);
     }),
     ("i-51-dev-kvm-is-missing-and-wanted", |s| {
-        without_kvm(s, "mount -t tmpfs none /dev", "cannot be opened")
+        without_kvm(s, "mount -t tmpfs none /dev", "cannot be opened");
     }),
     ("i-51-dev-kvm-is-a-file-and-wanted", |s| {
         without_kvm(s, "mount -t tmpfs none /dev && : > /dev/kvm", "/dev/kvm");

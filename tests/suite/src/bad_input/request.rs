@@ -41,7 +41,7 @@ fn resources(bundle: Bundle, name: &str, value: Value) -> Bundle {
     bundle.with(&format!("/linux/resources/{name}"), value)
 }
 
-fn syscalls(bundle: Bundle, rule: Value) -> Bundle {
+fn syscalls(bundle: Bundle, rule: &Value) -> Bundle {
     bundle.with("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
 }
 
@@ -172,14 +172,14 @@ pub(super) const REFUSED: &[Row] = &[
     }),
     ("i-29-an-unknown-seccomp-operator", "SCMP_CMP_MAYBE", |b| {
         let arg = json!({"index": 0, "value": 0, "op": "SCMP_CMP_MAYBE"});
-        syscalls(b, json!({"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [arg]}))
+        syscalls(b, &json!({"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [arg]}))
     }),
     ("i-29-a-seccomp-argument-of-the-future", "linux.seccomp", |b| {
         let arg = json!({"index": 6, "value": 0, "op": "SCMP_CMP_EQ"});
-        syscalls(b, json!({"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [arg]}))
+        syscalls(b, &json!({"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [arg]}))
     }),
     ("i-29-seccomp-with-a-listener", "SCMP_ACT_NOTIFY", |b| {
-        syscalls(b, json!({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}))
+        syscalls(b, &json!({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}))
     }),
     ("i-30-a-device-of-an-unknown-type", "linux.devices[0]", |b| {
         b.with("/linux/devices", json!([{"path": "/dev/odd", "type": "x", "major": 1, "minor": 3}]))
@@ -199,8 +199,11 @@ pub(super) const REFUSED: &[Row] = &[
     }),
 ];
 
+/// What is odd, and how the bundle gets so.
+pub(super) type Taken = (&'static str, fn(Bundle) -> Bundle);
+
 /// Odd, and taken: `create`, `start` and `delete` succeed.
-pub(super) const TAKEN: &[(&str, fn(Bundle) -> Bundle)] = &[
+pub(super) const TAKEN: &[Taken] = &[
     ("i-08-an-unknown-field-is-taken", |b| b.with("/futureField", json!({"a": [1]}))),
     ("i-09-a-version-of-the-same-major-is-taken", |b| b.with("/ociVersion", json!("1.99.0"))),
     ("i-14-1000-arguments-are-taken", |b| b.with("/process/args", json!(vec!["abc"; 1_000]))),
@@ -214,7 +217,7 @@ pub(super) const TAKEN: &[(&str, fn(Bundle) -> Bundle)] = &[
     ("i-26-no-memory-limit-by-minus-one-is-taken", |b| resources(b, "memory", json!({"limit": -1}))),
     ("i-28-no-pids-limit-is-taken", |b| resources(b, "pids", json!({"limit": -1}))),
     ("i-29-an-unknown-syscall-is-taken", |b| {
-        syscalls(b, json!({"names": ["syscall_of_the_future"], "action": "SCMP_ACT_ERRNO"}))
+        syscalls(b, &json!({"names": ["syscall_of_the_future"], "action": "SCMP_ACT_ERRNO"}))
     }),
     ("i-41-a-console-of-no-size-is-taken", |b| {
         b.with("/process/consoleSize", json!({"height": 0, "width": 0}))
