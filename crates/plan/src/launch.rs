@@ -134,7 +134,7 @@ pub struct Root {
     pub base: Base,
     /// Size limit of the tmpfs, bytes.
     pub tmpfs_bytes: u64,
-    /// Propagation of the container's mount tree before the root is made: `rslave`, `rprivate`, …
+    /// `linux.rootfsPropagation`: `rslave`, `rprivate`, `rshared`, …; of the root, never towards the host.
     pub propagation: String,
     /// Directories to make, in order.
     pub dirs: Vec<Dir>,
@@ -203,6 +203,8 @@ pub struct Bind {
 pub struct FsMount {
     /// `proc`, `devpts`, `tmpfs`, `mqueue`, `sysfs`.
     pub kind: String,
+    /// What mountinfo shows as its source.
+    pub source: String,
     /// Absolute path in the private root.
     pub target: String,
     /// Data string, as mount(2) takes it.

@@ -52,6 +52,13 @@ pub fn spawn(command: &mut Command, output: &Path) -> Child {
     command.spawn().unwrap_or_else(|e| panic!("{}: {e}", describe(command)))
 }
 
+/// Opens what an engine forgot to close: every program that is executed while it lives gets it.
+pub fn inheritable(path: &str) -> File {
+    let file = File::open(path).expect(path);
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("a descriptor");
+    file
+}
+
 /// Waits for `child`; a hang is killed and is a failure of the test.
 pub fn wait(child: &mut Child, limit: Duration, line: &str) -> i32 {
     use std::os::unix::process::ExitStatusExt;

@@ -26,6 +26,11 @@ const DIFFERENCES: &[(Flavour, &str, &str)] = &[
     ),
     (
         Flavour::Runc,
+        "lifecycle/root-propagation-is-the-container-s-only",
+        "runc 1.1 leaves the root a private mount when it shall be shared",
+    ),
+    (
+        Flavour::Runc,
         "crash/create-killed-in-prestart",
         "runc delete --force forgets the cgroups of a create that was killed",
     ),

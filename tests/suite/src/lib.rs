@@ -15,6 +15,7 @@ pub mod delegation;
 pub mod differences;
 pub mod faults;
 pub mod harness;
+pub mod hostile;
 pub mod hostile_guest;
 pub mod image;
 pub mod kernel_log;

@@ -111,6 +111,23 @@ const CASES: &[Entry] = &[
         c.delete_force().ok();
         crate::command::wait(&mut child, crate::command::HANG, "run");
     }),
+    ("a-start-whose-init-dies-fails", |s| {
+        let bundle =
+            s.bundle("b").hook("startContainer", "/bin/sh", "echo > /began; exec /bin/busybox sleep 1000");
+        let began = bundle.rootfs().join("began");
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let (mut command, output) = s.command(["start", &c.id]);
+        let mut child = crate::command::spawn(&mut command, &output);
+        until("the hook runs", || began.exists());
+        let pid = rustix::process::Pid::from_raw(c.pid()).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        assert_eq!(crate::command::wait(&mut child, crate::command::HANG, "start"), 1);
+        assert_eq!(c.status(), "stopped");
+    }),
+    ("run-of-a-guest-that-faults-returns-128-and-the-signal", |s| {
+        assert_eq!(s.container("a", &s.bundle("b").spt("segv")).on_bundle("run", &[]).code, 139);
+    }),
     ("a-state-root-that-cannot-be-written-is-named", |s| {
         s.bound_root("ro,mode=700");
         let error = s.container("a", &s.bundle("b")).create().fails();

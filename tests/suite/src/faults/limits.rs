@@ -3,7 +3,7 @@
 use super::{Entry, ended};
 use crate::bad_input::host::linux_on_probe;
 use crate::chaos::kills::one_line;
-use crate::chaos::scaled;
+use crate::chaos::number;
 use crate::command::{self, Outcome, until};
 use crate::container::Container;
 use crate::sandbox::Sandbox;
@@ -17,11 +17,10 @@ use std::time::Instant;
 pub(super) const CASES: &[Entry] = &[
     ("f-31-a-state-root-of-few-pages", few_pages),
     ("f-41-few-descriptors", |s| {
-        // Every number, or some of them.
-        let step = if scaled(40) == 40 { 1 } else { 4 };
+        let step = if number("EVERY").is_some() { 1 } else { 6 };
         limited(s, (3..=40).step_by(step).map(|n| format!("ulimit -n {n}")));
     }),
-    ("f-32-no-file-may-grow", |s| limited(s, (0..=8).map(|n| format!("ulimit -f {n}")))),
+    ("f-32-no-file-may-grow", |s| limited(s, [0, 1, 2, 4, 8].into_iter().map(|n| format!("ulimit -f {n}")))),
     ("f-44-few-processes-in-the-parent-group", few_processes),
     ("f-07-init-is-stopped-at-start", frozen_init),
     ("f-15-a-hook-is-killed", killed_hooks),

@@ -1,5 +1,6 @@
 //! The group `faults`: hosts, engines and disks that fail. Each command succeeds or fails with one line, one
-//! `delete --force` then reaches the ledger before, and a failed command never hurts a running guest.
+//! `delete --force` then reaches the ledger before, and a failed command never hurts a running guest. `EVERY=1` takes
+//! every length, bit and limit where some of them do.
 //!
 //! The number in a name is that of the fault in the list the project works through. Not here:
 //!
