@@ -17,6 +17,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::faults::cases());
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
     cases.extend(suite::hostile_guest::cases());
