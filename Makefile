@@ -8,7 +8,7 @@ BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test demo bench install clean
+.PHONY: build guests probe check fmt lint test mutants demo bench install clean
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -38,6 +38,10 @@ check: lint
 test:
 	scripts/install-deps.sh
 	scripts/test.sh
+
+# Switches one defence after the other off, in a copy below target/: each must turn a test red. ONLY=A-01, or part of a name.
+mutants: guests probe
+	$(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")
 
 demo:
 	scripts/install-deps.sh

@@ -16,10 +16,8 @@ use anyhow::{Context, Result, bail};
 
 use bed::{Bed, End};
 use mutant::{Mutant, Test};
-use scratch::Scratch;
+use scratch::{Scratch, TARGET};
 
-/// What the runtime is built for: static, as it is installed.
-const TARGET: &str = "x86_64-unknown-linux-musl";
 /// Longest reason printed, characters: the end, for the command line comes first.
 const REASON: usize = 120;
 
