@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [GROUP]...: boots the test VM and runs the groups of tests/vm/inside.sh in it (default: all).
+# run.sh [GROUP]...: boots the test VM and runs groups of the suite in it, or `docker` (tests/vm/docker.sh).
 #
 # Needs what `make build probe` and `cargo build --workspace` make. Every instruction is emulated, those of the guest's
 # own KVM too (`-cpu max` has AMD's SVM): it runs everywhere, and no time in it means anything. The guest reports on its
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 
 # Longer than the whole lane takes on two cores that are busy with something else.
 limit=${URUNC_VM_SECONDS:-1200}
+[ $# -gt 0 ] || set -- lifecycle vm-cgroup vm-identity vm-apparmor vm-scope docker
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -21,7 +22,7 @@ share() {
     cp -r tests scripts cases "$work/share/"
     pwd >"$work/share/top"
     scripts/linux-image.sh "$work/share/linux"
-    printf '%s\n' "$@" >"$work/share/groups"
+    echo "$@" >"$work/share/groups"
 }
 
 boot() {

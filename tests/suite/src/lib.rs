@@ -15,6 +15,7 @@ pub mod differences;
 pub mod harness;
 pub mod image;
 pub mod lifecycle;
+pub mod machine;
 pub mod memory;
 pub mod reality;
 pub mod review;

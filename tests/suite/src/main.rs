@@ -16,6 +16,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::machine::cases());
     if Runtime::from_env().flavour == Flavour::Runc {
         // It boots no image.
         cases.retain(|case| {

@@ -8,18 +8,25 @@ pub mod facts;
 mod io;
 mod limits;
 mod place;
+mod scope;
 
 use crate::PlanError;
 use crate::field::Field;
 use crate::input::{CgroupFacts, HostFacts, Request};
 use crate::launch::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule};
+use place::Place;
 
 /// Places a container and translates its limits. `monitor_devices` are allowed on top of the engine's list.
 ///
 /// # Errors
 /// The JSON path of a value that is out of range, of the wrong type, or that no controller of this host can apply.
 pub fn plan(req: &Request, host: &HostFacts, monitor_devices: &[DeviceRule]) -> Result<Cgroup, PlanError> {
-    let mut tree = Tree::new(req, &host.cgroup)?;
+    let unit = req.systemd_cgroup.then(|| scope::Unit::new(req, host)).transpose()?;
+    let place = match &unit {
+        Some(unit) => unit.place(),
+        None => Place::new(&req.cgroups_path, &req.id)?,
+    };
+    let mut tree = Tree::new(&place, &host.cgroup)?;
     let resources = Field::new("linux.resources", &req.resources);
     limits::memory(&resources, &mut tree)?;
     limits::cpu(&resources, &mut tree)?;
@@ -31,7 +38,9 @@ pub fn plan(req: &Request, host: &HostFacts, monitor_devices: &[DeviceRule]) -> 
     io::network(&resources, &mut tree)?;
     io::unified(&resources, &mut tree)?;
     let device_rules = devices::plan(&resources, &mut tree, monitor_devices)?;
-    Ok(Cgroup { groups: tree.finish(), device_rules })
+    let groups = tree.finish();
+    let scope = unit.map(|unit| unit.scope(&groups));
+    Ok(Cgroup { groups, device_rules, scope })
 }
 
 /// Which interface a controller has.
@@ -53,11 +62,10 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(req: &Request, facts: &'a CgroupFacts) -> Result<Self, PlanError> {
+    fn new(place: &Place, facts: &'a CgroupFacts) -> Result<Self, PlanError> {
         if facts.v1.is_empty() && facts.v2.is_none() {
             return Err(PlanError::Host { why: "no cgroup hierarchy is mounted".into() });
         }
-        let place = place::Place::new(&req.cgroups_path, &req.id)?;
         let mut v1: Vec<(Vec<&str>, CgroupGroup)> = Vec::new();
         for (controller, mount) in &facts.v1 {
             match v1.iter_mut().find(|(_, group)| group.mount == mount.mount) {

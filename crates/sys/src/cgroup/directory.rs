@@ -31,14 +31,14 @@ impl Drop for Made {
     }
 }
 
-/// Makes a group with all its parents and applies its writes.
-pub(super) fn make(group: &CgroupGroup, made: &mut Made) -> Result<()> {
+/// Makes a group with all its parents and applies its writes. Nobody but `inside` may be in it.
+pub(super) fn make(group: &CgroupGroup, inside: Option<i32>, made: &mut Made) -> Result<()> {
     let (dir, mount) = (leaf(group), Path::new(&group.mount));
     if !group.enable.is_empty() {
         enable(group, mount, made)?;
     }
     let new = make_dir(&dir, made)?;
-    if !new && !processes(group)?.is_empty() {
+    if !new && processes(group)?.into_iter().any(|pid| Some(pid) != inside) {
         let busy = io::Error::new(
             io::ErrorKind::ResourceBusy,
             "it already has processes; choose another linux.cgroupsPath",

@@ -2,6 +2,7 @@
 
 mod devices;
 mod facts;
+mod scope;
 mod translations;
 
 use super::*;
