@@ -128,7 +128,8 @@ pub struct CgroupGroup {
     pub path: String,
     /// True for the unified hierarchy.
     pub v2: bool,
-    /// v2: controllers to enable in every `cgroup.subtree_control` above.
+    /// v2: controllers to enable in every `cgroup.subtree_control` above: those of the writes must be, the others are for
+    /// accounting.
     pub enable: Vec<String>,
     /// Written in order after the directory is made, before the process enters.
     pub writes: Vec<CgroupWrite>,

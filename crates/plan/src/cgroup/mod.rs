@@ -43,6 +43,9 @@ pub fn plan(req: &Request, host: &HostFacts, monitor_devices: &[DeviceRule]) -> 
     Ok(Cgroup { groups, device_rules, scope })
 }
 
+/// What engines read of a container, with limits or without.
+const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
+
 /// Which interface a controller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
@@ -77,7 +80,7 @@ impl<'a> Tree<'a> {
             // Processes and enabled controllers exclude each other in one v2 group, and the runtime's own has
             // processes: a relative path begins beside it, not below it. So does runc.
             let base = if facts.v1.is_empty() { place::parent(&mount.own) } else { &mount.own };
-            new_group(&mount.mount, place.below(base), true)
+            CgroupGroup { enable: accounted(facts), ..new_group(&mount.mount, place.below(base), true) }
         });
         let keep_v2 = v1.is_empty();
         Ok(Self { facts, v1, v2, keep_v2 })
@@ -127,6 +130,12 @@ impl<'a> Tree<'a> {
         let v2 = self.v2.filter(|group| self.keep_v2 || !group.writes.is_empty());
         v2.into_iter().chain(self.v1.into_iter().map(|(_, group)| group)).collect()
     }
+}
+
+/// The v2 controllers to switch on, limits or not; a hybrid host accounts in v1.
+fn accounted(facts: &CgroupFacts) -> Vec<String> {
+    let has = |name: &&str| facts.v1.is_empty() && facts.v2_controllers.iter().any(|other| other == name);
+    ACCOUNTED.into_iter().filter(has).map(str::to_owned).collect()
 }
 
 fn new_group(mount: &str, path: String, v2: bool) -> CgroupGroup {
