@@ -9,7 +9,7 @@ shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 # Longer than the whole lane takes on two cores that are busy with something else.
-limit=${URUNC_VM_SECONDS:-1200}
+limit=${URUNC_VM_SECONDS:-1000}
 [ $# -gt 0 ] || set -- lifecycle vm-cgroup vm-identity vm-apparmor vm-scope docker
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,7 +26,7 @@ share() {
 }
 
 boot() {
-    timeout -k 10 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -M q35 \
+    timeout --foreground -k 10 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -M q35 \
         -display none -monitor none -no-reboot -nic none \
         -kernel "$1/vmlinuz" -initrd "$1/initrd" \
         -append "root=/dev/vda rw console=ttyS0 quiet systemd.unified_cgroup_hierarchy=1 lsm=apparmor" \

@@ -42,7 +42,12 @@ pub fn start_scope(scope: &Scope, pid: i32) -> Result<()> {
     let call =
         Call { member: "StartTransientUnit", signature: "ssa(sv)a(sa(sv))", body: &body.bytes, ..MANAGER };
     let error = |source| SysError::new("start", scope.unit.as_str(), source);
-    match Manager::connect()?.job(&call)? {
+    let mut manager = Manager::connect()?;
+    if !manager.0.shares_our_pids()? {
+        // Our number is another process there, which would be moved, limited and killed.
+        return Err(error(io::Error::other("systemd is in another pid namespace")));
+    }
+    match manager.job(&call)? {
         Job::Done => Ok(()),
         Job::Failed(why) | Job::Refused(_, why) => Err(error(io::Error::other(why))),
     }

@@ -5,13 +5,14 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use crate::{Result, SysError};
+use crate::{Result, SysError, fdpass};
 use message::{HEADER, Kind, MAX_MESSAGE, parse};
 pub(crate) use message::{Message, Reader, Writer};
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,6 +73,11 @@ impl Connection {
             Answer::Return(_) => Ok(connection),
             Answer::Error(name, text) => Err(error(io::Error::other(format!("{name}: {text}")))),
         }
+    }
+
+    /// The bus numbers processes as we do.
+    pub(crate) fn shares_our_pids(&self) -> Result<bool> {
+        fdpass::peer(self.stream.as_fd()).map(|peer| peer.pid != 0)
     }
 
     /// Asks the bus for the signals that meet a rule (specification, "Match Rules").

@@ -102,11 +102,9 @@ fn born_inside(s: &Sandbox) {
     let bundle = c.bundle.display().to_string();
     let (runtime, output) = s.command(["create", "--bundle", &bundle, &c.id]);
     let trace = s.dir.join("trace");
-    let mut traced = Command::new("strace");
-    traced.args(["-y", "-e", "trace=clone3,write", "-o"]).arg(&trace);
-    traced.arg(runtime.get_program()).args(runtime.get_args());
-    traced.envs(runtime.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    assert_eq!(command::run(&mut traced, &output).code, 0);
+    let mut strace = Command::new("strace");
+    strace.args(["-y", "-e", "trace=clone3,write", "-o"]).arg(&trace);
+    assert_eq!(command::run(&mut command::under(strace, &runtime), &output).code, 0);
     let trace = text(&trace);
     let clones: Vec<&str> = trace.lines().filter(|line| line.contains("clone3(")).collect();
     assert!(clones.len() == 1 && clones[0].contains("CLONE_INTO_CGROUP"), "{clones:#?}");

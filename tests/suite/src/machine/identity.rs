@@ -1,6 +1,7 @@
 //! What takes CAP_SYS_RESOURCE.
 
 use super::Entry;
+use crate::command;
 use serde_json::json;
 use std::process::Command;
 
@@ -21,9 +22,7 @@ pub(super) const CASES: &[Entry] = &[
         let (runtime, output) = s.command(["create", "--bundle", &bundle, "--pid-file", &pid_file, &c.id]);
         let mut low = Command::new("prlimit");
         low.args(["--nofile=256:256", "--memlock=65536:65536"]);
-        low.arg(runtime.get_program()).args(runtime.get_args());
-        low.envs(runtime.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        assert_eq!(crate::command::run(&mut low, &output).code, 0);
+        assert_eq!(command::run(&mut command::under(low, &runtime), &output).code, 0);
         c.start().ok();
         let table = c.proc("limits");
         let limit = |name: &str| {

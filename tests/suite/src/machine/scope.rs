@@ -1,7 +1,7 @@
 //! systemd's driver: a container is a scope.
 
 use super::Entry;
-use crate::command::{Outcome, until};
+use crate::command::{self, Outcome, until};
 use crate::container::Container;
 use crate::sandbox::{Sandbox, text};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) const CASES: &[Entry] = &[
         let bundle = s.bundle("b").hook("prestart", "/bin/sh", &script);
         let c = in_slice(s, "suite.slice", bundle);
         let (mut command, output) = s.command(words(&c));
-        let mut child = crate::command::spawn(&mut command, &output);
+        let mut child = command::spawn(&mut command, &output);
         until("the scope is there", || show(s, "ActiveState") == "active");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -140,14 +140,22 @@ pub(super) const CASES: &[Entry] = &[
         with_bus(s, &["delete".into(), "--force".into(), c.id.clone()], &absent).ok();
         until("systemd forgets it", || show(s, "LoadState") == "not-found");
     }),
+    ("a-systemd-that-numbers-processes-otherwise-is-refused", |s| {
+        let c = container(s, "suite.slice", json!({}));
+        let (runtime, output) = s.command(words(&c));
+        let mut inside = Command::new("unshare");
+        inside.args(["--pid", "--fork", "--mount-proc"]);
+        let error = command::run(&mut command::under(inside, &runtime), &output).fails();
+        assert!(error.contains("another pid namespace"), "{error}");
+    }),
     ("a-bus-that-is-silent-is-told", |s| {
         let c = container(s, "suite.slice", json!({}));
         let path = s.dir.join("silent");
         let (mut command, output) = s.command(words(&c));
         let listener = UnixListener::bind(&path).unwrap();
         command.env(BUS, format!("unix:path={}", path.display()));
-        let mut child = crate::command::spawn(&mut command, &output);
-        assert_eq!(crate::command::wait(&mut child, 3 * crate::command::HANG, "create"), 1);
+        let mut child = command::spawn(&mut command, &output);
+        assert_eq!(command::wait(&mut child, 3 * command::HANG, "create"), 1);
         let error = text(&output.with_extension("err"));
         assert!(error.contains("linux.cgroupsPath") && error.contains("no answer in time"), "{error}");
         drop(listener);
@@ -190,7 +198,7 @@ fn create(c: &Container<'_>) -> Outcome {
 fn with_bus(s: &Sandbox, words: &[String], address: &str) -> Outcome {
     let (mut command, output) = s.command(words);
     command.env(BUS, address);
-    crate::command::run(&mut command, &output)
+    command::run(&mut command, &output)
 }
 
 fn systemctl(words: &[&str]) {
