@@ -9,9 +9,9 @@ use crate::{Result, SysError, fdpass};
 use message::{HEADER, Kind, MAX_MESSAGE, parse};
 pub(crate) use message::{Message, Reader, Writer};
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -181,9 +181,9 @@ impl Connection {
     fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             self.stream.set_write_timeout(Some(self.left()?))?;
-            match self.stream.write(bytes) {
+            match rustix::net::send(&self.stream, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) => again(error)?,
+                Err(errno) => again(errno.into())?,
             }
         }
         Ok(())

@@ -100,6 +100,30 @@ pub(super) const CASES: &[Entry] = &[
         c.delete_force().ok();
         gone(s);
     }),
+    ("a-create-killed-at-each-word-to-systemd-leaves-nothing", |s| {
+        let c = container(s, "suite.slice", json!({}));
+        let mut killed = 0;
+        // Only D-Bus is talked to by these calls.
+        for call in ["connect", "sendto"] {
+            for number in 1.. {
+                let (runtime, output) = s.command(words(&c));
+                let mut strace = Command::new("strace");
+                let inject = format!("inject={call}:signal=KILL:when={number}");
+                strace.args(["-o", "/dev/null", "-e", &inject]);
+                let code = command::run(&mut command::under(strace, &runtime), &output).code;
+                c.delete_force().ok();
+                gone(s);
+                let left = s.leftovers();
+                assert!(left.is_empty(), "{call} {number}: {left:#?}");
+                if code == 0 {
+                    break;
+                }
+                assert_eq!(code, 137, "{call} {number}");
+                killed += 1;
+            }
+        }
+        assert!(killed >= 5, "killed {killed} times only");
+    }),
     ("processes-left-in-the-scope-do-not-hold-delete", |s| {
         let c = container(s, "suite.slice", json!({}));
         create(&c).ok();
