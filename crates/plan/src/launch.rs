@@ -7,7 +7,6 @@ use crate::input::{Namespace, Rlimit};
 
 /// The decided launch. `urunc plan` prints it, `create` and `start` store it, init executes it, `delete` reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LaunchPlan {
     /// Format of this structure; [`crate::PLAN_VERSION`].
     pub version: u32,
@@ -45,7 +44,7 @@ pub struct LaunchPlan {
 
 /// Two ways to run a monitor (ARCHITECTURE.md, "Two ways to run a monitor").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Init becomes the monitor; nothing of ours is left.
     Direct {
@@ -56,7 +55,6 @@ pub enum Mode {
 
 /// How the memory limit is split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Memory {
     /// RAM of the guest, MiB.
     pub guest_mib: u64,
@@ -68,7 +66,6 @@ pub struct Memory {
 
 /// Namespaces and what is set inside them before the jail.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Namespaces {
     /// Entries; a private mount namespace is always among them.
     pub entries: Vec<Namespace>,
@@ -84,7 +81,6 @@ pub struct Namespaces {
 
 /// Cgroup directories and what is written into them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Cgroup {
     /// One directory per hierarchy; v2 first when init can be cloned into it.
     pub groups: Vec<CgroupGroup>,
@@ -120,7 +116,6 @@ pub enum Property {
 
 /// One directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CgroupGroup {
     /// Mount point of the hierarchy.
     pub mount: String,
@@ -137,7 +132,6 @@ pub struct CgroupGroup {
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CgroupWrite {
     /// File name in the directory.
     pub file: String,
@@ -147,7 +141,6 @@ pub struct CgroupWrite {
 
 /// One device rule, already in order, after the default deny.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeviceRule {
     /// Allow or deny.
     pub allow: bool,
@@ -163,13 +156,12 @@ pub struct DeviceRule {
 
 /// The private root: an own tmpfs that holds exactly this.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Root {
     /// What the root is made of.
     pub base: Base,
     /// Size limit of the tmpfs, bytes.
     pub tmpfs_bytes: u64,
-    /// Propagation of the container's mount tree before the root is made: `rslave`, `rprivate`, …
+    /// `linux.rootfsPropagation`: `rslave`, `rprivate`, `rshared`, …; of the root, never towards the host.
     pub propagation: String,
     /// Directories to make, in order.
     pub dirs: Vec<Dir>,
@@ -202,7 +194,6 @@ pub enum Base {
 
 /// A directory of the private root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Dir {
     /// Absolute path in the private root.
     pub path: String,
@@ -214,7 +205,6 @@ pub struct Dir {
 
 /// A file of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ImageFile {
     /// Path inside the image, resolved with RESOLVE_IN_ROOT.
     pub source: String,
@@ -228,7 +218,6 @@ pub struct ImageFile {
 
 /// A host path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Bind {
     /// Host path; also the path in the private root.
     pub path: String,
@@ -238,10 +227,11 @@ pub struct Bind {
 
 /// A file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FsMount {
     /// `proc`, `devpts`, `tmpfs`, `mqueue`, `sysfs`.
     pub kind: String,
+    /// What mountinfo shows as its source.
+    pub source: String,
     /// Absolute path in the private root.
     pub target: String,
     /// Data string, as mount(2) takes it.
@@ -250,7 +240,6 @@ pub struct FsMount {
 
 /// A file written by us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GeneratedFile {
     /// Absolute path in the private root.
     pub path: String,
@@ -264,7 +253,6 @@ pub struct GeneratedFile {
 
 /// Who the monitor is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// User id.
     pub uid: u32,
@@ -288,7 +276,7 @@ pub struct Identity {
 
 /// A system call filter. Filters stack: the most severe answer wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// `linux.seccomp`, compiled by [`crate::seccomp`].
     Profile(serde_json::Value),
@@ -302,7 +290,6 @@ pub enum Filter {
 
 /// A tap device and its connection to the container's device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tap {
     /// First free `tapN_urunc`.
     pub name: String,
@@ -332,7 +319,7 @@ pub struct Tap {
 
 /// The monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Exec {
     /// An external program.
     Program(Program),
@@ -342,7 +329,6 @@ pub enum Exec {
 
 /// An external program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Program {
     /// Path in the private root.
     pub path: String,
@@ -362,7 +348,7 @@ pub struct Program {
 
 /// What an inherited descriptor is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FdSource {
     /// The tap, opened by `start` in the network namespace.
     Tap,
@@ -392,7 +378,6 @@ pub enum Ready {
 
 /// The built-in monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tender {
     /// Which ABI target.
     pub target: Target,
@@ -414,7 +399,6 @@ pub enum Target {
 
 /// One device of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attach {
     /// Name in the manifest.
     pub name: String,
@@ -424,7 +408,7 @@ pub struct Attach {
 
 /// A device of a Solo5 guest. Descriptors are matched by kind and order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Device {
     /// The tap of [`LaunchPlan::net`].
     Net {
@@ -446,7 +430,6 @@ pub enum Device {
 
 /// Terminal of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Console {
     /// Initial size: rows, columns.
     pub size: Option<(u16, u16)>,
@@ -454,7 +437,6 @@ pub struct Console {
 
 /// Something to log once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Notice {
     /// Warn or info.
     pub warn: bool,

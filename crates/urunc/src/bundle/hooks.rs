@@ -7,7 +7,7 @@ use urunc_plan::PlanError;
 
 /// The six kinds, each in listed order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Hooks {
     /// In the runtime's namespaces, before createRuntime; deprecated, but Docker's network.
     pub prestart: Vec<Hook>,
@@ -25,7 +25,7 @@ pub struct Hooks {
 
 /// One hook.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Hook {
     /// Absolute path of the program.
     pub path: PathBuf,
