@@ -36,6 +36,7 @@ modprobe tun
 for name in $(cat groups); do
     case $name in
     docker) group docker tests/vm/docker.sh ;;
+    */*) group "${name//\//-}" target/debug/suite "${name%%/*}" --only "${name#*/}" ;;
     *) group "$name" target/debug/suite "$name" ;;
     esac
 done

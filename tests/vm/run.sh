@@ -1,5 +1,6 @@
 #!/bin/bash
-# run.sh [GROUP]...: boots the test VM and runs groups of the suite in it, or `docker` (tests/vm/docker.sh).
+# run.sh [GROUP|GROUP/CASE]...: boots the test VM and runs groups or cases of the suite in it, or `docker`
+# (tests/vm/docker.sh); by default what only the VM can show.
 #
 # Needs what `make build probe` and `cargo build --workspace` make. Every instruction is emulated, those of the guest's
 # own KVM too (`-cpu max` has AMD's SVM): it runs everywhere, and no time in it means anything. The guest reports on its

@@ -37,10 +37,11 @@ pub fn facts() -> Result<CgroupFacts> {
 /// File and value of a refused write; a group that has processes already. Directories made by this call are gone then,
 /// others are as they were: do not [`remove`] them after a failure.
 pub fn prepare(plan: &Cgroup) -> Result<Option<OwnedFd>> {
-    apply(plan, None)
+    // A scope is made around a process, so only when there is one.
+    if plan.scope.is_some() { Ok(None) } else { apply(plan, None) }
 }
 
-/// [`prepare`] for groups that systemd made around this process.
+/// Does the work of [`prepare`] in the scope that systemd made around this process.
 ///
 /// # Errors
 /// As for [`prepare`].

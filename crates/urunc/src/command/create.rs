@@ -99,11 +99,7 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     let container = store.reserve(&args.id)?;
     let prepared = vacant(&checked.plan)
         .and_then(|()| store.write_intent(&container, &checked.record, &checked.plan))
-        .and_then(|()| match &checked.plan.cgroup.scope {
-            // systemd makes a scope for a process only: once there is one.
-            Some(_) => Ok(None),
-            None => cgroup::prepare(&checked.plan.cgroup).context("linux.resources"),
-        });
+        .and_then(|()| cgroup::prepare(&checked.plan.cgroup).context("linux.resources"));
     let group = match prepared {
         Ok(group) => group,
         Err(error) => {
