@@ -148,7 +148,7 @@ fn reason(said: &str) -> String {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
     let panic = lines().skip_while(|line| !line.contains("panicked at ")).skip(1);
     let words: Vec<&str> = panic.take_while(|line| !line.starts_with("note: ")).take(4).collect();
-    let left = || lines().find(|line| line.starts_with("left behind: ")).or_else(|| lines().last());
+    let left = || lines().find(|line| line.starts_with("left behind: ")).or_else(|| lines().next_back());
     let found = if words.is_empty() { left().unwrap_or("without a word").into() } else { words.join(" ") };
     let length = found.chars().count();
     found.chars().skip(length.saturating_sub(REASON)).collect()
