@@ -23,23 +23,22 @@ sources() {
 }
 
 make_tree() {
-    local names units=$work/tree/etc/systemd/system
+    local names mirrors units=$work/tree/etc/systemd/system
     names=$(IFS=,; echo "${packages[*]}")
-    sources >"$work/sources.list"
-    [ -s "$work/sources.list" ] || rm "$work/sources.list"
+    mapfile -t mirrors < <(sources)
     mmdebstrap --quiet --variant=minbase --include="$names" \
         --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
-        bookworm "$work/tree" $([ ! -e "$work/sources.list" ] || echo "$work/sources.list") >&2
+        bookworm "$work/tree" "${mirrors[@]}" >&2
     install -m 644 "$here/image/vm-tests.service" "$units/"
     install -m 755 "$here/image/vm-tests" "$work/tree/usr/local/sbin/"
     mkdir -p "$units/graphical.target.wants"
     ln -s ../vm-tests.service "$units/graphical.target.wants/"
-    # A login prompt has no user here. Docker starts when its checks do.
+    # A login prompt has no user here, and no job of the night may come in between. Docker starts when its checks do.
     ln -s /dev/null "$units/getty@tty1.service"
     ln -s /dev/null "$units/serial-getty@ttyS0.service"
-    rm -f "$units"/multi-user.target.wants/{docker,containerd}.service
+    rm -f "$units"/multi-user.target.wants/{docker,containerd}.service "$units"/timers.target.wants/*
     install -D -m 644 "$here/image/daemon.json" "$work/tree/etc/docker/daemon.json"
     echo vm >"$work/tree/etc/hostname"
 }
