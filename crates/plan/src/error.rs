@@ -81,7 +81,7 @@ impl PlanError {
 }
 
 /// Foreign text for an error or a notice: escaped, so that it stays on the line, and cut.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
     let escaped: String = text.escape_debug().take(LONGEST + 1).collect();
     match escaped.char_indices().nth(LONGEST) {

@@ -87,26 +87,12 @@ impl Socket {
             .finish(self.sequence)
             .map_err(|fault| Refusal { errno: Errno::INVAL, text: fault.to_owned() })?;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()))?;
-        let mut replies = Vec::new();
-        let mut overtaken = false;
+        let mut answer = Answer::to(self.sequence);
         let mut buffer = vec![0; DATAGRAM];
         loop {
             let length = self.receive(&mut buffer)?;
-            let mut rest = buffer.get(..length).unwrap_or_default();
-            while !rest.is_empty() {
-                let (reply, next) = Reply::split(rest).ok_or(Errno::BADMSG)?;
-                rest = next;
-                if reply.sequence != self.sequence {
-                    continue; // the tail of a request that ended early
-                }
-                overtaken |= reply.flags & NLM_F_DUMP_INTR != 0;
-                match reply.kind {
-                    NLMSG_ERROR | NLMSG_DONE => {
-                        verdict(&reply)?;
-                        return if overtaken { Err(Errno::INTR.into()) } else { Ok(replies) };
-                    }
-                    _ => replies.push(reply),
-                }
+            if answer.take(buffer.get(..length).unwrap_or_default())? {
+                return Ok(answer.replies);
             }
         }
     }
@@ -117,6 +103,43 @@ impl Socket {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, flags))?;
         if length > buffer.len() { Err(Errno::MSGSIZE.into()) } else { Ok(length) }
+    }
+}
+
+/// What the kernel says to one request, datagram by datagram.
+#[derive(Debug)]
+pub(super) struct Answer {
+    sequence: u32,
+    /// All but the verdict.
+    pub(super) replies: Vec<Reply>,
+    overtaken: bool,
+}
+
+impl Answer {
+    /// Nothing yet; `sequence` is the `nlmsg_seq` of the request.
+    pub(super) fn to(sequence: u32) -> Self {
+        Self { sequence, replies: Vec::new(), overtaken: false }
+    }
+
+    /// Adds a datagram; true when it ends the answer.
+    pub(super) fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, Refusal> {
+        let mut rest = datagram;
+        while !rest.is_empty() {
+            let (reply, next) = Reply::split(rest).ok_or(Errno::BADMSG)?;
+            rest = next;
+            if reply.sequence != self.sequence {
+                continue; // the tail of a request that ended early
+            }
+            self.overtaken |= reply.flags & NLM_F_DUMP_INTR != 0;
+            match reply.kind {
+                NLMSG_ERROR | NLMSG_DONE => {
+                    verdict(&reply)?;
+                    return if self.overtaken { Err(Errno::INTR.into()) } else { Ok(true) };
+                }
+                _ => self.replies.push(reply),
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `start`: steps 8 to 10 of ARCHITECTURE.md.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::cli::Global;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
-use crate::undo;
+use crate::{qmp, undo};
 
 /// Bytes of the monitor's log that are looked at for its last line.
 const LOG_TAIL: i64 = 4096;
@@ -201,12 +201,7 @@ fn await_acceptance(
     };
     fdpass::set_timeout(socket.as_fd(), patience)?;
     let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(patience))?;
-    let mut greeting = String::new();
-    if events.first() == Some(&true) {
-        let stream = std::os::unix::net::UnixStream::from(socket);
-        BufReader::new(stream.take(65_536)).read_line(&mut greeting).unwrap_or_default();
-    }
-    if greeting.starts_with("{\"QMP\"") {
+    if events.first() == Some(&true) && qmp::greets(std::os::unix::net::UnixStream::from(socket)) {
         return Ok(());
     }
     if events.contains(&true) {

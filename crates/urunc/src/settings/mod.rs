@@ -54,15 +54,23 @@ pub fn active() -> anyhow::Result<Loaded> {
 pub fn load(named: Option<&OsStr>) -> anyhow::Result<Loaded> {
     let named = named.filter(|name| !name.is_empty()).map(Path::new);
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
-    let found = read(path).with_context(|| format!("configuration {}", path.display()))?;
+    if let Some(text) = read(path).with_context(|| format!("configuration {}", path.display()))? {
+        return from_text(&text, path);
+    }
     let mut table = Table::default();
-    if let Some(text) = &found {
-        table = parse(text).with_context(|| format!("configuration {}", path.display()))?;
-    } else if named.is_some() {
+    if named.is_some() {
         table.warn(format!("URUNC_CONFIG_FILE: {} does not exist, using the defaults", path.display()));
     }
-    let origin = if found.is_some() { path.display().to_string() } else { String::new() };
-    keys::read(table, origin)
+    keys::read(table, String::new())
+}
+
+/// What a file with this text says; only the programs and directories it names are looked at.
+///
+/// # Errors
+/// It is not TOML (with line and column), or a key has a bad value.
+pub fn from_text(text: &str, path: &Path) -> anyhow::Result<Loaded> {
+    let table = parse(text).with_context(|| format!("configuration {}", path.display()))?;
+    keys::read(table, path.display().to_string())
 }
 
 /// `None`: no such file.
