@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use urunc_plan::error::abridged;
 
 use super::message::{
     Attrs, Message, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Reply, u32_at,
@@ -161,7 +162,7 @@ fn verdict(reply: &Reply) -> std::result::Result<(), Refusal> {
     };
     let attrs = Attrs(reply.body.get(4usize.saturating_add(echoed.min(DATAGRAM))..).unwrap_or_default());
     let acked = reply.flags & NLM_F_ACK_TLVS != 0;
-    let text = if acked { attrs.text(NLMSGERR_ATTR_MSG) } else { String::new() };
+    let text = if acked { abridged(&attrs.text(NLMSGERR_ATTR_MSG)) } else { String::new() };
     // Error numbers end at MAX_ERRNO (linux/err.h).
     let number = Some(code.saturating_neg()).filter(|number| *number < 4096);
     Err(Refusal { errno: number.map_or(Errno::BADMSG, Errno::from_raw_os_error), text })

@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+use urunc_plan::error::{excerpt, quoted};
 use urunc_plan::{PlanError, Request};
 
 /// A judged bundle.
@@ -118,12 +119,14 @@ fn version(version: &str) -> Result<(), PlanError> {
     match version.split_once('.') {
         Some(("1", rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => Ok(()),
         _ if version.is_empty() => Err(PlanError::config("ociVersion", "missing")),
-        _ => Err(PlanError::config("ociVersion", format!("{version:?} is not supported, 1.x is"))),
+        _ => Err(PlanError::config("ociVersion", format!("{} is not supported, 1.x is", quoted(version)))),
     }
 }
 
 fn directory(rootfs: &Path) -> Result<(), PlanError> {
-    let wrong = |why: String| PlanError::config("root.path", format!("{}: {why}", rootfs.display()));
+    let wrong = |why: String| {
+        PlanError::config("root.path", format!("{}: {why}", excerpt(&rootfs.to_string_lossy())))
+    };
     let found = rootfs.metadata().map_err(|e| wrong(e.to_string()))?;
     if !found.is_dir() {
         return Err(wrong("not a directory".into()));

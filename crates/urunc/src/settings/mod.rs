@@ -17,6 +17,7 @@ use std::{
     path::Path,
 };
 use table::Table;
+use urunc_plan::error::abridged;
 use urunc_plan::settings::Settings;
 
 /// The file without `URUNC_CONFIG_FILE`.
@@ -98,7 +99,7 @@ fn parse(text: &str) -> anyhow::Result<Table> {
         let before = text.get(..err.span().map_or(0, |span| span.start)).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        anyhow!("line {line}, column {column}: {}", err.message().replace('\n', ", "))
+        anyhow!("line {line}, column {column}: {}", abridged(&err.message().replace('\n', ", ")))
     })?;
     Ok(Table::new(table))
 }
