@@ -12,8 +12,8 @@ use crate::monitor::Device;
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
-    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, jail, mounts, network,
-    provenance, seccomp,
+    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, jail, mounts, namespaces,
+    network, provenance, seccomp,
 };
 
 /// State annotation that says who executes the guest.
@@ -68,7 +68,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         monitor: pair.monitor.name().to_owned(),
         mode: Mode::Direct { why: format!("{} needs nothing beside it", pair.monitor.name()) },
         memory,
-        namespaces: jail::namespaces(req)?,
+        namespaces: namespaces::plan(req)?,
         cgroup: cgroup::plan(req, host, &rules(req, &devices))?,
         root: jail::root(req, host, pair.boot, &devices, mounts)?,
         identity,

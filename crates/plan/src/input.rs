@@ -65,6 +65,14 @@ pub struct Request {
     pub settings: crate::settings::Settings,
 }
 
+impl Request {
+    /// The container has a namespace of this kind that is not the runtime's.
+    #[must_use]
+    pub fn owns(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind && !namespace.host)
+    }
+}
+
 /// The `com.urunc.unikernel.*` keys after decoding (`images.md` §1.1). Empty string: key absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod memory;
 pub mod monitor;
 pub mod mounts;
+pub mod namespaces;
 pub mod negotiate;
 pub mod network;
 pub mod provenance;

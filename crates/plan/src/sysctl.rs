@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::excerpt;
 use crate::input::NamespaceKind;
-use crate::{PlanError, Request, jail};
+use crate::{PlanError, Request};
 
 /// Files below `/proc/sys` and their values.
 ///
@@ -27,7 +27,7 @@ pub fn files(req: &Request) -> Result<BTreeMap<String, String>, PlanError> {
         let Some(kind) = namespace(&file) else {
             return refuse("not of a namespace; it would change the host");
         };
-        if !jail::own(req, kind) {
+        if !req.owns(kind) {
             let kind = format!("{kind:?}").to_lowercase();
             return refuse(&format!("needs a {kind} namespace in linux.namespaces that is not the host's"));
         }

@@ -24,12 +24,6 @@ pub fn private_devpts() -> Result<OwnedFd> {
     crate::root::file_system("devpts", &[("ptmxmode", "0666"), ("mode", "0620")])
 }
 
-/// Is this directory the root of a devpts?
-pub fn is_devpts(dir: BorrowedFd<'_>) -> bool {
-    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
-    rustix::fs::fstatfs(dir).is_ok_and(|fs| fs.f_type as u64 == DEVPTS_SUPER_MAGIC)
-}
-
 /// Opens a pair in this devpts; the user side by TIOCGPTPEER, never by a path.
 ///
 /// # Errors

@@ -117,6 +117,16 @@ pub fn attach(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, path: &str) -> Result
         .map_err(|e| SysError::new("attach mount at", path, e))
 }
 
+/// Attaches a detached mount at an open directory, whatever its name means by now.
+///
+/// # Errors
+/// move_mount(2)'s errno, naming `what`.
+pub fn attach_at(mount: BorrowedFd<'_>, directory: BorrowedFd<'_>, what: &str) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, "", directory, "", flags)
+        .map_err(|e| SysError::new("attach mount at", what, e))
+}
+
 /// Makes `path` and every missing parent below `root`, mode 0755 but for the last, which gets `mode`.
 ///
 /// # Errors

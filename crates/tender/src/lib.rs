@@ -11,6 +11,7 @@ compile_error!("the built-in Solo5 monitor knows x86_64 and aarch64 only");
 compile_error!("the built-in Solo5 monitor needs Linux");
 
 mod boot;
+mod caches;
 mod devices;
 mod error;
 mod load;

@@ -75,7 +75,7 @@ impl Memory {
         }
         for segment in &load.segments {
             if segment.flags & 1 != 0 {
-                crate::spt::publish_code(segment.start(), segment.end());
+                crate::caches::publish_code(segment.start(), segment.end());
             }
             self.protect(segment.start(), segment.end(), protection(segment))?;
         }

@@ -76,9 +76,9 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
         }
     };
     root::stack(root.as_fd())?;
-    furnish(plan, materials, root.as_fd())?;
+    let ours = furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {
-        open_console(plan, root.as_fd(), socket.as_fd())?;
+        open_console(plan, &ours, socket.as_fd())?;
     }
     root::enter(root.as_fd(), no_pivot)?;
     if plan_root.readonly {
@@ -87,10 +87,23 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     Ok(())
 }
 
-fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -> anyhow::Result<()> {
+/// A file system that we mounted, by descriptor: names in an image's tree may mean something else a moment later.
+struct Own {
+    path: String,
+    kind: String,
+    fd: OwnedFd,
+}
+
+/// The deepest of our tmpfs mounts that `path` is below, and the rest of the path.
+fn place<'a>(ours: &'a [Own], path: &'a str) -> Option<(BorrowedFd<'a>, &'a str)> {
+    let below =
+        |own: &'a Own| Some((own.fd.as_fd(), Path::new(path).strip_prefix(&own.path).ok()?.to_str()?));
+    ours.iter().rev().filter(|own| own.kind == "tmpfs").find_map(below)
+}
+
+fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -> anyhow::Result<Vec<Own>> {
     let (plan_root, who) = (&plan.root, &plan.identity);
     let ours = mount_file_systems(plan_root, root)?;
-    let is_ours = |path: &str| ours.iter().any(|own| Path::new(path).starts_with(own));
     for dir in &plan_root.dirs {
         root::make_dirs(root, &dir.path, dir.mode)?;
         if dir.owned {
@@ -101,19 +114,24 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
         make_target(mount.as_fd(), root, &target)?;
         root::attach(mount.as_fd(), root, &target)?;
     }
-    for (path, rdev) in materials.devices.drain(..).filter(|(path, _)| is_ours(path)) {
-        root::make_device(root, &path, rdev)?;
-    }
-    for (target, path) in plan_root.links.iter().filter(|(_, path)| is_ours(path)) {
-        root::make_link(root, target, path)?;
-    }
-    for file in plan_root.files.iter().filter(|file| is_ours(&file.path)) {
-        root::make_file(root, &file.path, file.mode, &file.content)?;
-        if file.owned {
-            root::give(root, &file.path, who.uid, who.gid)?;
+    for (path, rdev) in materials.devices.drain(..) {
+        if let Some((own, path)) = place(&ours, &path) {
+            root::make_device(own, path, rdev)?;
         }
     }
-    Ok(())
+    for (target, path) in &plan_root.links {
+        if let Some((own, path)) = place(&ours, path) {
+            root::make_link(own, target, path)?;
+        }
+    }
+    for file in &plan_root.files {
+        let Some((own, path)) = place(&ours, &file.path) else { continue };
+        root::make_file(own, path, file.mode, &file.content)?;
+        if file.owned {
+            root::give(own, path, who.uid, who.gid)?;
+        }
+    }
+    Ok(ours)
 }
 
 /// A mount point of the mount's own kind.
@@ -130,47 +148,43 @@ fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> any
 /// File systems the plan asks for; gives the directories below which everything is ours to make: all of a private root,
 /// but only our own tmpfs mounts in the image's tree (`process` monitor), which is never written. A mount point that
 /// the image does not have, or has as a link, is left out there.
-fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<Vec<String>> {
-    let mut ours: Vec<String> = Vec::new();
+fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<Vec<Own>> {
+    let mut ours = Vec::new();
     if plan_root.base == Base::Tmpfs {
-        ours.push("/".to_owned());
+        ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: root::duplicate(root)? });
     }
     for mount in &plan_root.mounts {
         let options: Vec<(&str, &str)> =
             mount.data.split(',').filter_map(|option| option.split_once('=')).collect();
-        if ours.iter().any(|own| Path::new(&mount.target).starts_with(own)) {
-            root::make_dirs(root, &mount.target, 0o755)?;
-        } else if !is_plain_directory(root, &mount.target) {
-            continue;
-        }
-        let made = root::file_system(&mount.kind, &options)?;
-        root::attach(made.as_fd(), root, &mount.target)?;
-        if mount.kind == "tmpfs" {
-            ours.push(mount.target.clone());
-        }
+        let made = if let Some((own, path)) = place(&ours, &mount.target) {
+            root::make_dirs(own, path, 0o755)?;
+            let made = root::file_system(&mount.kind, &options)?;
+            root::attach(made.as_fd(), own, path)?;
+            made
+        } else {
+            let Some(directory) = plain_directory(root, &mount.target) else { continue };
+            let made = root::file_system(&mount.kind, &options)?;
+            root::attach_at(made.as_fd(), directory.as_fd(), &mount.target)?;
+            made
+        };
+        ours.push(Own { path: mount.target.clone(), kind: mount.kind.clone(), fd: made });
     }
     Ok(ours)
 }
 
-fn is_plain_directory(root: BorrowedFd<'_>, path: &str) -> bool {
+fn plain_directory(root: BorrowedFd<'_>, path: &str) -> Option<OwnedFd> {
     use rustix::fs::{Mode, OFlags, ResolveFlags};
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), how).is_ok()
+    rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), how).ok()
 }
 
 /// Opens the terminal, hands the engine its side and makes the other one ours.
-fn open_console(plan: &LaunchPlan, root: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> anyhow::Result<()> {
-    use rustix::fs::{Mode, OFlags};
+fn open_console(plan: &LaunchPlan, ours: &[Own], socket: BorrowedFd<'_>) -> anyhow::Result<()> {
     let size = plan.console.as_ref().and_then(|console| console.size);
     // In the image's tree the mount may have been left out.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mount = plan.root.mounts.iter().find(|mount| mount.kind == "devpts");
-    let mounted = mount.and_then(|mount| {
-        rustix::fs::openat(root, mount.target.trim_start_matches('/'), flags, Mode::empty()).ok()
-    });
-    let devpts = match mounted.filter(|dir| pty::is_devpts(dir.as_fd())) {
-        Some(dir) => dir,
+    let devpts = match ours.iter().find(|own| own.kind == "devpts") {
+        Some(own) => root::duplicate(own.fd.as_fd())?,
         None => pty::private_devpts()?,
     };
     let pty = pty::open(devpts.as_fd(), plan.identity.uid, plan.identity.gid, size)?;

@@ -5,14 +5,19 @@ use core::arch::asm;
 use crate::BootInfo;
 use crate::manifest::Entry;
 
-/// A system call with up to four arguments; the fifth is 0. Negative results are -errno.
-pub fn raw(number: u64, arguments: [u64; 4]) -> i64 {
-    let [a, b, c, d] = arguments;
+/// A system call with up to four arguments; the others are 0. Negative results are -errno.
+pub fn raw(number: u64, [a, b, c, d]: [u64; 4]) -> i64 {
+    raw_with(number, [a, b, c, d, 0, 0])
+}
+
+/// A system call with all arguments. Negative results are -errno.
+pub fn raw_with(number: u64, args: [u64; 6]) -> i64 {
     let result: i64;
     // SAFETY: what the kernel writes is memory that the caller passed for it; the guest has no other state.
     unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
-             in("r8") 0u64, in("r9") 0u64, lateout("rcx") _, lateout("r11") _, options(nostack));
+        asm!("syscall", inlateout("rax") number => result, in("rdi") args[0], in("rsi") args[1],
+             in("rdx") args[2], in("r10") args[3], in("r8") args[4], in("r9") args[5],
+             lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result
 }

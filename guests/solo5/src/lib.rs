@@ -7,7 +7,7 @@ pub mod manifest;
 use core::ffi::{CStr, c_char};
 use core::fmt;
 
-pub use call::{raw, sleep_until};
+pub use call::{raw, raw_with, sleep_until};
 use manifest::Entry;
 
 // The linker script.

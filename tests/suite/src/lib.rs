@@ -6,6 +6,7 @@
 
 pub mod bad_input;
 pub mod bundle;
+pub mod catalogue;
 pub mod chaos;
 pub mod command;
 pub mod container;
@@ -13,7 +14,9 @@ pub mod crash;
 pub mod delegation;
 pub mod differences;
 pub mod harness;
+pub mod hostile_guest;
 pub mod image;
+pub mod kernel_log;
 pub mod lifecycle;
 pub mod memory;
 pub mod reality;

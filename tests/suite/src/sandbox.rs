@@ -171,13 +171,19 @@ impl Sandbox {
     pub fn leftovers(&self) -> Vec<String> {
         let Some(before) = self.before.borrow().clone() else { return Vec::new() };
         let mut lines = self.canary.borrow_mut().events();
+        lines.extend(self.difference(&before));
+        // A case may go on.
+        self.canary.borrow_mut().watch().expect("inotify");
+        lines
+    }
+
+    fn difference(&self, before: &Ledger) -> Vec<String> {
         let end = std::time::Instant::now() + ledger::SETTLE;
         loop {
             self.reap();
-            let left = ledger::diff(&before, &Ledger::take(&self.scope()));
+            let left = ledger::diff(before, &Ledger::take(&self.scope()));
             if left.is_empty() || std::time::Instant::now() > end {
-                lines.extend(left);
-                return lines;
+                return left;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }

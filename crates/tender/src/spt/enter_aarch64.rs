@@ -31,26 +31,6 @@ pub(super) fn task_end() -> u64 {
     1 << [48, 47, 42, 39, 36].iter().find(|bits| exists(bits)).unwrap_or(&48)
 }
 
-/// Makes code that was written as data visible to instruction fetch.
-pub(crate) fn publish_code(start: u64, end: u64) {
-    let types: u64;
-    // SAFETY: reads a register that Linux lets user space read.
-    unsafe { asm!("mrs {}, ctr_el0", out(reg) types, options(nomem, nostack)) };
-    let (data, code) = (4u64 << ((types >> 16) & 15), 4u64 << (types & 15));
-    let step = |line: u64| usize::try_from(line).unwrap_or(4);
-    // SAFETY: cache maintenance by address changes no content; the pages are readable.
-    unsafe {
-        for line in (start & !(data - 1)..end).step_by(step(data)) {
-            asm!("dc cvau, {}", in(reg) line, options(nostack));
-        }
-        asm!("dsb ish", options(nostack));
-        for line in (start & !(code - 1)..end).step_by(step(code)) {
-            asm!("ic ivau, {}", in(reg) line, options(nostack));
-        }
-        asm!("dsb ish", "isb", options(nostack));
-    }
-}
-
 // In: x20 first address to unmap, x21 end, x22 and x23 the window where the kernel's own pages may be sealed, x24
 // the guest's entry point. As on x86_64: a refused unmap is halved until it is one page; inside the window that
 // page stays, elsewhere the guest must not run.

@@ -14,9 +14,6 @@ pub(super) fn task_end() -> u64 {
     0x7fff_ffff_f000
 }
 
-/// Nothing to do: instruction and data caches are coherent.
-pub(crate) fn publish_code(_start: u64, _end: u64) {}
-
 // In: r12 first address to unmap, r13 end, r14 and r15 the window where the kernel's own pages may be sealed, rbx
 // the guest's entry point. No stack: the old one goes, the guest's is not ours.
 //

@@ -9,45 +9,44 @@ use urunc_plan::syscalls::Abi;
 
 use crate::boot::{Attached, Kind};
 
+/// The guest's own.
 #[cfg(target_arch = "x86_64")]
-const ABI: Abi = Abi::X86_64;
+pub(crate) const ABI: Abi = Abi::X86_64;
+/// The guest's own.
 #[cfg(target_arch = "aarch64")]
-const ABI: Abi = Abi::Aarch64;
+pub(crate) const ABI: Abi = Abi::Aarch64;
 /// `ARCH_SET_FS` of arch_prctl(2).
-#[cfg(target_arch = "x86_64")]
 const ARCH_SET_FS: u64 = 0x1002;
 
 /// The program for these descriptors, to be installed as it is.
-pub(crate) fn program(epoll_fd: i32, timer_fd: i32, devices: &[Attached]) -> Vec<Insn> {
+pub(crate) fn program(abi: Abi, epoll_fd: i32, timer_fd: i32, devices: &[Attached]) -> Vec<Insn> {
     let mut rules = Vec::new();
-    let mut allow = |number: libc::c_long, conds: Vec<Cond>| {
-        rules.push((u32::try_from(number).unwrap_or(u32::MAX), conds));
-    };
-    allow(libc::SYS_epoll_pwait, vec![is_fd(epoll_fd), is(4, 0)]);
-    allow(libc::SYS_timerfd_settime, vec![is_fd(timer_fd)]);
-    allow(libc::SYS_clock_gettime, vec![is(0, 0)]);
-    allow(libc::SYS_clock_gettime, vec![is(0, 1)]);
-    allow(libc::SYS_write, vec![is_fd(1)]);
+    // Only x86_64 has arch_prctl: elsewhere a guest may set its thread pointer without the kernel.
+    let mut allow = |name, conds| rules.extend(abi.number(name).map(|number| (number, conds)));
+    allow("epoll_pwait", vec![is_fd(epoll_fd), is(4, 0)]);
+    allow("timerfd_settime", vec![is_fd(timer_fd)]);
+    allow("clock_gettime", vec![is(0, 0)]);
+    allow("clock_gettime", vec![is(0, 1)]);
+    allow("write", vec![is_fd(1)]);
     for device in devices {
         let fd = is_fd(device.fd);
         match device.kind {
             Kind::Net { .. } => {
-                allow(libc::SYS_read, vec![fd]);
-                allow(libc::SYS_write, vec![fd]);
+                allow("read", vec![fd]);
+                allow("write", vec![fd]);
             }
             Kind::Block { capacity, sector_size } => {
                 // One sector, at an offset that leaves room for it.
                 let size = u64::from(sector_size);
                 let last = Cond { arg: 3, op: Op::Le, value: capacity.saturating_sub(size) };
-                allow(libc::SYS_pread64, vec![fd, is(2, size), last]);
-                allow(libc::SYS_pwrite64, vec![fd, is(2, size), last]);
+                allow("pread64", vec![fd, is(2, size), last]);
+                allow("pwrite64", vec![fd, is(2, size), last]);
             }
         }
     }
-    #[cfg(target_arch = "x86_64")]
-    allow(libc::SYS_arch_prctl, vec![is(0, ARCH_SET_FS)]);
-    allow(libc::SYS_exit_group, vec![]);
-    pinned(ABI, &rules)
+    allow("arch_prctl", vec![is(0, ARCH_SET_FS)]);
+    allow("exit_group", vec![]);
+    pinned(abi, &rules)
 }
 
 fn is(arg: u8, value: u64) -> Cond {
@@ -72,5 +71,4 @@ pub(crate) fn encode(program: &[Insn], address: u64) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "filter_tests.rs"]
 mod tests;

@@ -14,11 +14,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use urunc_plan::launch::{Target, Tender};
 use urunc_plan::solo5::{self, Load, PAGE, Solo5Image, TARGET_SPT};
 
-pub(crate) use arch::publish_code;
 use trampoline::{FILTER, TITLE, TRAMPOLINE};
 
 use crate::TenderError;
 use crate::boot::{self, BOOT_INFO, BootInfo, Kind};
+use crate::caches;
 use crate::devices::{Devices, Fds};
 use crate::load::Memory;
 use crate::sys::{self, File};
@@ -76,10 +76,10 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
     memory.write(BOOT_INFO, &boot::encode(&info, &devices.attached, &plan.cmdline)?)?;
     let title = title::text(&plan.cmdline);
     memory.write(TITLE, &title)?;
-    let program = filter::program(info.epoll_fd, info.timer_fd, &devices.attached);
+    let program = filter::program(filter::ABI, info.epoll_fd, info.timer_fd, &devices.attached);
     memory.write(FILTER, &filter::encode(&program, FILTER))?;
     memory.write(TRAMPOLINE, trampoline::code())?;
-    publish_code(TRAMPOLINE, TRAMPOLINE + PAGE);
+    caches::publish_code(TRAMPOLINE, TRAMPOLINE + PAGE);
     memory.protect(TRAMPOLINE, TRAMPOLINE + PAGE, libc::PROT_READ | libc::PROT_EXEC)?;
     let jump = Jump {
         unmap_from: memory.end(),

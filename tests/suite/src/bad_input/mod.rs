@@ -40,7 +40,14 @@ fn create_is_refused(s: &Sandbox, bundle: &Bundle, word: &str) {
 }
 
 /// The last command said one line that has `word` in it, and the host is as before.
-fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
+pub(crate) fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
+    one_line(s, outcome, word);
+    let left = s.leftovers();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+/// The last command failed in one line that has `word` in it.
+pub(crate) fn one_line(s: &Sandbox, outcome: &Outcome, word: &str) {
     assert!(outcome.code != 0, "{}: succeeded, but must be refused", outcome.line);
     assert_eq!(outcome.code, 1, "{}: {}", outcome.line, outcome.stderr);
     assert_eq!(outcome.stdout, "", "nothing belongs on standard output");
@@ -55,6 +62,4 @@ fn refused(s: &Sandbox, outcome: &Outcome, word: &str) {
     assert!(error.len() <= 400, "{} bytes: {error}", error.len());
     assert!(!error.trim_end().contains('\n'), "several lines: {error:?}");
     assert!(error.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not named in: {error}");
-    let left = s.leftovers();
-    assert!(left.is_empty(), "{left:#?}");
 }

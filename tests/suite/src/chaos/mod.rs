@@ -17,21 +17,21 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A number from the environment.
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// `count` divided by `STORM`, at least one.
-fn scaled(count: u64) -> u64 {
+pub(crate) fn scaled(count: u64) -> u64 {
     (count / number("STORM").unwrap_or(1).max(1)).max(1)
 }
 
 /// Random numbers that a seed repeats: SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators").
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// From `SEED`, or from the clock; says which.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = || std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |t| u64::from(t.subsec_nanos()));
         let seed = number("SEED").unwrap_or_else(clock);
         eprintln!("SEED={seed}");
@@ -39,7 +39,7 @@ impl Random {
     }
 
     /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -47,7 +47,7 @@ impl Random {
     }
 
     /// One of `choices`.
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::try_from(self.below(choices.len() as u64)).expect("an index")]
     }
 }

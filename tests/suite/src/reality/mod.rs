@@ -19,6 +19,7 @@ use network::Network;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+pub(crate) use tree::generated;
 use urunc_plan::launch::Exec;
 use urunc_plan::{HostFacts, LaunchPlan};
 
@@ -116,14 +117,14 @@ fn read_line(terminal: &File) -> String {
 }
 
 /// The plan as data; its sources are no part of it.
-fn parse(printed: &Value) -> LaunchPlan {
+pub(crate) fn parse(printed: &Value) -> LaunchPlan {
     let mut plan = printed.clone();
     plan["sources"] = json!({});
     serde_json::from_value(plan).expect("a plan")
 }
 
 /// The plan without the source beside each leaf: `{"from": …, "value": V}` is V.
-fn values(json: Value) -> Value {
+pub(crate) fn values(json: Value) -> Value {
     match json {
         Value::Object(mut map) if map.len() == 2 && map.contains_key("from") && map.contains_key("value") => {
             map.remove("value").unwrap_or_default()

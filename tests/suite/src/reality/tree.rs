@@ -49,6 +49,15 @@ fn exact(plan: &LaunchPlan) -> BTreeSet<String> {
     paths
 }
 
+/// Every path that the runtime makes in a private root: by the plan, and the monitor's log.
+pub(crate) fn generated(plan: &LaunchPlan) -> BTreeSet<String> {
+    let mut paths = exact(plan);
+    paths.extend(below(&plan.root).into_iter().map(str::to_owned));
+    paths.insert(urunc_plan::MONITOR_LOG.to_owned());
+    paths.remove("/");
+    paths
+}
+
 fn below(root: &Root) -> Vec<&str> {
     let binds = root.binds.iter().map(|b| b.path.as_str());
     binds.chain(root.mounts.iter().map(|m| m.target.as_str())).collect()

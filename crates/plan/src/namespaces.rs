@@ -1,0 +1,70 @@
+//! The namespaces of the container, and what is set inside them.
+
+use std::collections::BTreeSet;
+
+use crate::error::excerpt;
+use crate::input::{Namespace, NamespaceKind};
+use crate::launch::Namespaces;
+use crate::{PlanError, Request, sysctl};
+
+/// Namespaces, always with a private mount namespace, and what is set inside them.
+///
+/// # Errors
+/// A user namespace, a kind that is listed twice, a value for a namespace that is not the container's own.
+pub fn plan(req: &Request) -> Result<Namespaces, PlanError> {
+    let mut entries = req.namespaces.clone();
+    let mut seen = BTreeSet::new();
+    for (index, namespace) in entries.iter().enumerate() {
+        let field = || format!("linux.namespaces[{index}]");
+        if !seen.insert(namespace.kind) {
+            return Err(PlanError::config(field(), "listed twice"));
+        }
+        if namespace.kind == NamespaceKind::User {
+            return Err(PlanError::config(field(), "user namespaces are not built yet"));
+        }
+        if namespace.kind == NamespaceKind::Mount && namespace.path.is_some() {
+            return Err(PlanError::config(
+                field(),
+                "the mount namespace is always a new one, remove its path",
+            ));
+        }
+    }
+    if !seen.contains(&NamespaceKind::Mount) {
+        entries.push(Namespace { kind: NamespaceKind::Mount, path: None, host: false });
+    }
+    let name = |field: &str, value: &Option<String>| match value.as_deref() {
+        None | Some("") => Ok(None),
+        Some(_) if !req.owns(NamespaceKind::Uts) => {
+            Err(PlanError::config(field, "needs a uts namespace in linux.namespaces"))
+        }
+        Some(value) if value.len() > 64 => Err(PlanError::config(field, "longer than 64 bytes")),
+        Some(value) if value.contains('\0') => Err(PlanError::config(field, "contains a NUL byte")),
+        Some(value) => Ok(Some(value.to_owned())),
+    };
+    Ok(Namespaces {
+        entries,
+        hostname: name("hostname", &req.hostname)?,
+        domainname: name("domainname", &req.domainname)?,
+        sysctl: sysctl::files(req)?,
+        time_offsets: time_offsets(req)?,
+    })
+}
+
+fn time_offsets(req: &Request) -> Result<Vec<(String, i64, u32)>, PlanError> {
+    let fresh = req.namespaces.iter().any(|n| n.kind == NamespaceKind::Time && n.path.is_none());
+    let mut lines = Vec::new();
+    for (clock, (seconds, nanoseconds)) in &req.time_offsets {
+        let field = || format!("linux.timeOffsets.{}", excerpt(clock));
+        if !fresh {
+            return Err(PlanError::config(field(), "needs a new time namespace in linux.namespaces"));
+        }
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(PlanError::config(field(), "unknown clock; known: boottime, monotonic"));
+        }
+        if *nanoseconds > 999_999_999 {
+            return Err(PlanError::config(field(), "nanosecs is more than 999999999"));
+        }
+        lines.push((clock.clone(), *seconds, *nanoseconds));
+    }
+    Ok(lines)
+}

@@ -1,0 +1,98 @@
+//! The stacked filters of external monitors on every number of every way into the kernel: exactly the names of the lists.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use urunc_plan::bpf::{SeccompData, ret, run};
+use urunc_plan::launch::Filter;
+use urunc_plan::monitor::{self, Monitor};
+use urunc_plan::seccomp::compile;
+use urunc_plan::syscalls::{Abi, X32_BIT};
+
+const NUMBERS: u32 = 1024;
+/// What no monitor has a use for while its guest runs: further processes, sockets, namespaces, kernel interfaces.
+const NEVER: [&str; 26] = [
+    "add_key",
+    "bpf",
+    "chroot",
+    "connect",
+    "delete_module",
+    "execveat",
+    "fork",
+    "fsopen",
+    "init_module",
+    "io_uring_enter",
+    "kexec_load",
+    "keyctl",
+    "kill",
+    "mount",
+    "move_mount",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "pidfd_open",
+    "pivot_root",
+    "process_vm_writev",
+    "ptrace",
+    "setns",
+    "socket",
+    "unshare",
+    "userfaultfd",
+];
+
+/// The names that all lists of a monitor together let through.
+fn names(monitor: &dyn Monitor) -> BTreeSet<String> {
+    let mut allowed = BTreeSet::new();
+    for filter in monitor.filters() {
+        match filter {
+            Filter::Allow(names) => allowed.extend(names),
+            Filter::Deny(_) => {}
+            Filter::Profile(_) | Filter::Tender => panic!("{}", monitor.name()),
+        }
+    }
+    for filter in monitor.filters() {
+        if let Filter::Deny(names) = filter {
+            allowed.retain(|name| !names.contains(name));
+        }
+    }
+    allowed
+}
+
+#[test]
+fn qemu_may_call_what_its_list_names_and_nothing_else() {
+    let qemu = monitor::find("qemu").unwrap();
+    let names = names(qemu);
+    for (machine, abi) in [("x86_64", Abi::X86_64), ("aarch64", Abi::Aarch64)] {
+        let compiled = |filter| compile(filter, machine).unwrap();
+        let programs: Vec<_> = qemu.filters().iter().map(compiled).collect();
+        // The kernel takes the most severe answer of all filters.
+        let allows = |nr, arch| {
+            let data = SeccompData { nr, arch, ..SeccompData::default() };
+            programs.iter().all(|program| run(program, &data) == ret::ALLOW)
+        };
+        let mut allowed = 0;
+        for number in 0..NUMBERS {
+            let expected = abi.name(number).is_some_and(|name| names.contains(name));
+            assert_eq!(
+                allows(number, abi.audit_arch()),
+                expected,
+                "{machine} {number} {:?}",
+                abi.name(number)
+            );
+            allowed += usize::from(expected);
+            for bit in 10..32 {
+                assert!(!allows(number | 1 << bit, abi.audit_arch()), "{machine} {number} with bit {bit}");
+            }
+            for foreign in [Abi::X86, Abi::X86_64, Abi::Aarch64, Abi::Arm].into_iter().filter(|a| *a != abi) {
+                for number in [number, number | X32_BIT] {
+                    assert!(!allows(number, foreign.audit_arch()), "{number} of {foreign:?}");
+                }
+            }
+        }
+        assert!((50..=160).contains(&allowed), "{allowed}");
+        assert!(!allows(u32::MAX, abi.audit_arch()));
+    }
+    for name in NEVER {
+        assert!(Abi::X86_64.number(name).is_some() && !names.contains(name), "{name}");
+    }
+}

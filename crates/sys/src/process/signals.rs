@@ -1,0 +1,52 @@
+//! What a process does with signals that it gets.
+#![allow(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::error::{Result, SysError};
+
+/// Every signal back to its default action and none blocked: nothing is inherited from the engine or from std.
+pub fn reset_signals() {
+    // SAFETY: SIG_DFL installs no code; the set is initialised by sigemptyset.
+    unsafe {
+        for number in 1..=64 {
+            libc::signal(number, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Writing beyond RLIMIT_FSIZE is an error (EFBIG) and not the end of this process. By a handler that does nothing: what
+/// is ignored would be so in every program that we execute as well.
+pub fn survive_file_limit() {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: the handler touches nothing; it is reset by every exec and by [`reset_signals`].
+    unsafe { libc::signal(libc::SIGXFSZ, nothing as extern "C" fn(i32) as libc::sighandler_t) };
+}
+
+/// Blocks every signal and gives a descriptor from which they are read (signalfd(2)).
+///
+/// # Errors
+/// signalfd(2)'s errno.
+pub fn signals_as_fd() -> Result<OwnedFd> {
+    // SAFETY: the set is initialised by sigfillset; the result is a fresh descriptor.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+        let fd = libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if fd < 0 {
+            return Err(SysError::last("signalfd", "all signals"));
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Next signal number queued on a descriptor of [`signals_as_fd`].
+pub fn next_signal(fd: BorrowedFd<'_>) -> Option<i32> {
+    let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
+    let read = rustix::io::read(fd, &mut info[..]).ok()?;
+    (read == info.len()).then(|| i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+}

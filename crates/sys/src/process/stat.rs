@@ -1,0 +1,51 @@
+//! Who a process is beyond its number: proc_pid_stat(5), the boot.
+
+/// Identity of a process beyond its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// State letter of proc_pid_stat(5).
+    pub state: char,
+    /// Parent.
+    pub parent: i32,
+    /// On its way out (`PF_EXITING` of the kernel's `include/linux/sched.h`): set before its descriptors are closed.
+    pub exiting: bool,
+    /// Start time in clock ticks since boot, in the reader's time namespace.
+    pub start_time: u64,
+}
+
+/// Parses /proc/PID/stat after the *last* `)`: the name may hold anything.
+pub fn parse_stat(text: &str) -> Option<Stat> {
+    let rest = text.get(text.rfind(')')? + 1..)?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(Stat { state, parent, exiting: flags & 0x4 != 0, start_time })
+}
+
+/// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
+pub fn stat(pid: i32) -> Option<Stat> {
+    // The name may be any bytes: a process must not be able to hide behind them.
+    let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&bytes))
+}
+
+/// Identity of this boot: pid and start time repeat after a reboot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_parentheses_do_not_confuse_stat() {
+        let tail = "S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let stat = parse_stat(&format!("12 (a) R 9 (x) {tail}")).unwrap();
+        assert_eq!(stat, Stat { state: 'S', parent: 7, exiting: false, start_time: 4242 });
+        assert!(parse_stat(&format!("12 (a) {}", tail.replace("-1 0", "-1 4"))).unwrap().exiting);
+        assert_eq!(parse_stat("no parenthesis"), None);
+    }
+}
