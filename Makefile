@@ -8,7 +8,7 @@ BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test demo bench install clean
+.PHONY: build guests probe check fmt lint test fuzz miri demo bench install clean
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -38,6 +38,13 @@ check: lint
 test:
 	scripts/install-deps.sh
 	scripts/test.sh
+
+# Hours of it: `make fuzz EACH=7200 JOBS=8`, seconds for each target.
+fuzz:
+	scripts/fuzz.sh $(or $(EACH),3600) $(or $(JOBS),2)
+
+miri:
+	scripts/miri.sh
 
 demo:
 	scripts/install-deps.sh

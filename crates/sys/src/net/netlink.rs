@@ -162,7 +162,8 @@ fn verdict(reply: &Reply) -> std::result::Result<(), Refusal> {
     };
     let attrs = Attrs(reply.body.get(4usize.saturating_add(echoed.min(DATAGRAM))..).unwrap_or_default());
     let acked = reply.flags & NLM_F_ACK_TLVS != 0;
-    let text = if acked { abridged(&attrs.text(NLMSGERR_ATTR_MSG)) } else { String::new() };
+    let text =
+        if acked { abridged(attrs.text(NLMSGERR_ATTR_MSG).trim_end_matches('.')) } else { String::new() };
     // Error numbers end at MAX_ERRNO (linux/err.h).
     let number = Some(code.saturating_neg()).filter(|number| *number < 4096);
     Err(Refusal { errno: number.map_or(Errno::BADMSG, Errno::from_raw_os_error), text })
@@ -193,11 +194,13 @@ mod tests {
         let capped = [&code[..], &header(40), &text].concat();
         let whole = [&code[..], &header(40), &[7; 24], &text].concat();
         let done = [&code[..], &text].concat();
+        let sentence = [&code[..], &15u16.to_ne_bytes(), &1u16.to_ne_bytes(), b"no device.\0\0"].concat();
         let tlvs = NLM_F_ACK_TLVS;
         for refusal in [
             refused(&capped, NLMSG_ERROR, tlvs | NLM_F_CAPPED),
             refused(&whole, NLMSG_ERROR, tlvs),
             refused(&done, NLMSG_DONE, tlvs),
+            refused(&sentence, NLMSG_DONE, tlvs),
         ] {
             let said = refusal.on("find device", "eth7");
             assert_eq!(said.to_string(), "find device eth7");
