@@ -1,0 +1,55 @@
+//! Cgroup directories of the container, and what is written into them.
+
+use serde::{Deserialize, Serialize};
+
+/// Cgroup directories and what is written into them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cgroup {
+    /// One directory per hierarchy; v2 first when init can be cloned into it.
+    pub groups: Vec<CgroupGroup>,
+    /// Program for `BPF_PROG_TYPE_CGROUP_DEVICE`, compiled from these rules on v2; empty: not attached.
+    pub device_rules: Vec<DeviceRule>,
+}
+
+/// One directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupGroup {
+    /// Mount point of the hierarchy.
+    pub mount: String,
+    /// Directory below the mount point, starting with `/`; every component is made if missing.
+    pub path: String,
+    /// True for the unified hierarchy.
+    pub v2: bool,
+    /// v2: controllers to enable in every `cgroup.subtree_control` above.
+    pub enable: Vec<String>,
+    /// Written in order after the directory is made, before the process enters.
+    pub writes: Vec<CgroupWrite>,
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupWrite {
+    /// File name in the directory.
+    pub file: String,
+    /// Value. Empty, for `cpuset.cpus` and `cpuset.mems` of v1: the parent's.
+    pub value: String,
+}
+
+/// One device rule, already in order, after the default deny.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceRule {
+    /// Allow or deny.
+    pub allow: bool,
+    /// `a`, `b` or `c`.
+    pub kind: char,
+    /// Major number; `None` is all.
+    pub major: Option<u32>,
+    /// Minor number; `None` is all.
+    pub minor: Option<u32>,
+    /// Subset of `rwm`.
+    pub access: String,
+}
