@@ -25,10 +25,12 @@ probe:
 
 fmt:
 	$(CARGO) fmt --all
+	rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 
 lint:
 	scripts/check-deps.sh
 	$(CARGO) fmt --all --check
+	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 # The ledger's own tests need root, so they belong to `test`.

@@ -13,35 +13,35 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
 done
 RUSTFLAGS="${flags[*]}" cargo build --quiet --release --locked --target "$triple" || exit 1
 
-found=$(mktemp -d)
-trap 'rm -rf "$found"' EXIT
-export found
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+export logs
 
-# run TARGET: its committed corpus first, then whatever grows out of it, in a directory that is thrown away.
+# run TARGET: from its committed corpus and from what grew out of it in earlier runs.
 run() {
-    local dictionary=() log=$found/$1.log
+    local dictionary=() log=$logs/$1 grown=target/corpus/$1
     case $1 in
         config | plan | annotations | settings | seccomp) dictionary=(-dict="dictionaries/$1.dict") ;;
         state | handshake) dictionary=(-dict=dictionaries/state.dict) ;;
     esac
-    mkdir -p "$found/$1" "artifacts/$1"
+    mkdir -p "$grown" "artifacts/$1"
     # A target that has not ended by itself a minute later hangs where libFuzzer does not look.
-    timeout -k 10 "$((seconds + 60))" "target/$triple/release/$1" "$found/$1" "corpus/$1" \
+    timeout -k 10 "$((seconds + 60))" "target/$triple/release/$1" "$grown" "corpus/$1" \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$1/" \
         -print_final_stats=1 "${dictionary[@]}" >"$log" 2>&1
     local status=$?
     echo "$1: $(awk '/^stat::number_of_executed_units/ { print $2 }' "$log") runs, $(sed -n 's/^INFO: Seed: /seed /p' "$log")"
     [ "$status" -eq 0 ] && return
-    grep -vE "^(#|\tNEW_FUNC)" "$log" | tail -n 50
+    grep -vE "^(#|[[:space:]]+NEW_FUNC)" "$log" | tail -n 50
     echo "$1: FAILED with status $status"
-    touch "$found/$1.failed"
+    touch "$log.failed"
 }
 export -f run
 
-targets=(corpus/*/)
-targets=("${targets[@]#corpus/}")
-printf '%s\n' "${targets[@]%/}" | xargs -P "${2:-2}" -I {} bash -c 'run {}'
-failed=$(find "$found" -name '*.failed' | wc -l)
+targets=(targets/*.rs)
+targets=("${targets[@]#targets/}")
+printf '%s\n' "${targets[@]%.rs}" | xargs -P "${2:-2}" -I {} bash -c 'run {}'
+failed=$(find "$logs" -name '*.failed' | wc -l)
 find artifacts -type d -empty -delete
 echo "$((${#targets[@]} - failed)) passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
