@@ -68,7 +68,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         monitor: pair.monitor.name().to_owned(),
         mode: Mode::Direct { why: format!("{} needs nothing beside it", pair.monitor.name()) },
         memory,
-        namespaces: namespaces::plan(req)?,
+        namespaces: namespaces::plan(req, pair.boot)?,
         cgroup: cgroup::plan(req, host, &rules(req, &devices))?,
         root: jail::root(req, host, pair.boot, &devices, mounts)?,
         identity,

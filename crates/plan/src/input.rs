@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 ///
 /// Every field reaches the plan: a test mutates each one and expects a different plan or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Request {
     /// Container id, already validated.
     pub id: String,
@@ -75,7 +75,7 @@ impl Request {
 
 /// The `com.urunc.unikernel.*` keys after decoding (`images.md` §1.1). Empty string: key absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct ImageKeys {
     /// `unikernelType`.
     pub guest: String,
@@ -105,7 +105,7 @@ pub struct ImageKeys {
 
 /// What is known of a block image.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct BlockFacts {
     /// Size in bytes.
     pub bytes: u64,
@@ -115,7 +115,7 @@ pub struct BlockFacts {
 
 /// `process.user`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct User {
     /// Numeric user id in the host's user namespace.
     pub uid: u32,
@@ -129,7 +129,6 @@ pub struct User {
 
 /// One of `process.rlimits`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rlimit {
     /// `RLIMIT_NOFILE` and so on.
     pub kind: String,
@@ -141,7 +140,7 @@ pub struct Rlimit {
 
 /// One of `mounts`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Mount {
     /// Absolute path in the container.
     pub destination: String,
@@ -155,7 +154,6 @@ pub struct Mount {
 
 /// One of `linux.namespaces`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Namespace {
     /// Which kind.
     pub kind: NamespaceKind,
@@ -190,7 +188,7 @@ pub enum NamespaceKind {
 
 /// What this host offers; gathered by `facts.rs` of the `urunc` crate, never by a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct HostFacts {
     /// Architecture as `uname -m` says it.
     pub arch: String,
@@ -208,7 +206,7 @@ pub struct HostFacts {
 
 /// An external monitor program on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct MonitorFacts {
     /// Absolute path of the program.
     pub path: String,
@@ -237,7 +235,7 @@ pub enum KvmFacts {
 
 /// Cgroup hierarchies of this host as the runtime sees them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct CgroupFacts {
     /// v1: controller name (`memory`, `name=systemd`, …) to its mount.
     pub v1: BTreeMap<String, CgroupMount>,
@@ -249,7 +247,7 @@ pub struct CgroupFacts {
 
 /// One mounted cgroup hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct CgroupMount {
     /// Mount point.
     pub mount: String,
@@ -259,7 +257,7 @@ pub struct CgroupMount {
 
 /// What the network namespace of the container holds, gathered at `start`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct NetFacts {
     /// The namespace is the host's own (same nsfs inode as pid 1's or the runtime's).
     pub host_namespace: bool,
@@ -273,7 +271,7 @@ pub struct NetFacts {
 
 /// One IPv4 default route.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct DefaultRoute {
     /// Output device.
     pub index: u32,
@@ -285,7 +283,7 @@ pub struct DefaultRoute {
 
 /// One network device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct NetDevice {
     /// Interface name.
     pub name: String,

@@ -46,7 +46,8 @@ pub fn root(
     root.image_files = image_files(req, builtin)?;
     if req.terminal {
         let data = "newinstance,ptmxmode=0666,mode=0620,gid=5".to_owned();
-        root.mounts.push(FsMount { kind: "devpts".to_owned(), target: "/dev/pts".to_owned(), data });
+        let (kind, source) = ("devpts".to_owned(), "devpts".to_owned());
+        root.mounts.push(FsMount { kind, source, target: "/dev/pts".to_owned(), data });
     }
     let dirs: &[&str] = match (builtin, req.terminal) {
         (true, false) => &[],

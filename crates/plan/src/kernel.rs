@@ -7,7 +7,7 @@ use crate::solo5;
 
 /// Facts about the kernel file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct KernelFacts {
     /// Size in bytes.
     pub bytes: u64,

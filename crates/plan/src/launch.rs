@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 
 /// The decided launch. `urunc plan` prints it, `create` and `start` store it, init executes it, `delete` reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LaunchPlan {
     /// Format of this structure; [`crate::PLAN_VERSION`].
     pub version: u32,
@@ -55,7 +54,7 @@ pub struct LaunchPlan {
 
 /// Two ways to run a monitor (ARCHITECTURE.md, "Two ways to run a monitor").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Init becomes the monitor; nothing of ours is left.
     Direct {
@@ -66,7 +65,6 @@ pub enum Mode {
 
 /// How the memory limit is split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Memory {
     /// RAM of the guest, MiB.
     pub guest_mib: u64,
@@ -78,7 +76,6 @@ pub struct Memory {
 
 /// Terminal of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Console {
     /// Initial size: rows, columns.
     pub size: Option<(u16, u16)>,
@@ -86,7 +83,6 @@ pub struct Console {
 
 /// Something to log once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Notice {
     /// Warn or info.
     pub warn: bool,

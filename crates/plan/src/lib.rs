@@ -26,6 +26,7 @@ pub mod network;
 pub mod provenance;
 pub mod read;
 pub mod seccomp;
+pub mod security;
 pub mod settings;
 pub mod show;
 pub mod solo5;

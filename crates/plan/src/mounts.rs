@@ -60,7 +60,13 @@ pub fn apply(req: &Request) -> Result<(Vec<FsMount>, Option<Notice>), PlanError>
     for (index, mount) in req.mounts.iter().enumerate() {
         let target = destination(index, mount)?;
         if matches!(mount.kind.as_str(), "proc" | "devpts" | "tmpfs" | "sysfs" | "mqueue") {
-            mounts.push(FsMount { kind: mount.kind.clone(), target: target.to_owned(), data: data(mount) });
+            let source = if mount.source.is_empty() { &mount.kind } else { &mount.source };
+            mounts.push(FsMount {
+                kind: mount.kind.clone(),
+                source: source.clone(),
+                target: target.to_owned(),
+                data: data(mount),
+            });
         } else {
             left.push(format!("{} (from {})", excerpt(target), excerpt(&mount.source)));
         }

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use crate::error::excerpt;
 use crate::input::{Namespace, NamespaceKind};
 use crate::launch::Namespaces;
+use crate::machine::BootProtocol;
 use crate::{PlanError, Request, sysctl};
 
-/// Namespaces, always with a private mount namespace, and what is set inside them.
+/// Namespaces, always with a private mount namespace, and what is set inside them. A monitor meets no process and no
+/// memory of others, even where the engine shares them with containers: its guest would not see them anyway, and who
+/// has its uid may send signals and attach memory without any capability.
 ///
 /// # Errors
 /// A user namespace, a kind that is listed twice, a value for a namespace that is not the container's own.
-pub fn plan(req: &Request) -> Result<Namespaces, PlanError> {
+pub fn plan(req: &Request, boot: BootProtocol) -> Result<Namespaces, PlanError> {
     let mut entries = req.namespaces.clone();
     let mut seen = BTreeSet::new();
     for (index, namespace) in entries.iter().enumerate() {
@@ -29,8 +32,16 @@ pub fn plan(req: &Request) -> Result<Namespaces, PlanError> {
             ));
         }
     }
-    if !seen.contains(&NamespaceKind::Mount) {
-        entries.push(Namespace { kind: NamespaceKind::Mount, path: None, host: false });
+    let mut fresh = vec![NamespaceKind::Mount];
+    if boot != BootProtocol::Program {
+        fresh.extend([NamespaceKind::Pid, NamespaceKind::Ipc]);
+    }
+    for kind in fresh {
+        let new = Namespace { kind, path: None, host: false };
+        match entries.iter_mut().find(|namespace| namespace.kind == kind) {
+            Some(shared) => *shared = new,
+            None => entries.push(new),
+        }
     }
     let name = |field: &str, value: &Option<String>| match value.as_deref() {
         None | Some("") => Ok(None),

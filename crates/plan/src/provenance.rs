@@ -105,7 +105,7 @@ const FIXED: &[(&str, &str)] = &[
     ("/mode", "monitor"),
     ("/memory", "config.json: linux.resources.memory.limit"),
     ("/memory/overhead_bytes", "monitor"),
-    ("/namespaces/entries", "config.json: linux.namespaces"),
+    ("/namespaces/entries", "config.json: linux.namespaces, monitor"),
     ("/namespaces/hostname", "config.json: hostname"),
     ("/namespaces/domainname", "config.json: domainname"),
     ("/namespaces/sysctl", "config.json: linux.sysctl"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// What of config.toml a plan depends on, frozen at create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// Who runs bundles without image keys: `runc` (default), `crun`, an absolute path, or `process`: nobody else, they
     /// are run by the `process` monitor.
@@ -24,7 +24,7 @@ impl Default for Settings {
 
 /// `[monitors.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct MonitorSettings {
     /// `default_memory_mb`: guest RAM in MiB when there is no memory limit.
     pub default_memory_mb: Option<u64>,

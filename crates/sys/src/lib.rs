@@ -16,6 +16,7 @@ pub mod fdpass;
 pub mod identity;
 pub mod inroot;
 pub mod kvm;
+pub mod measures;
 pub mod namespace;
 pub mod net;
 pub mod process;

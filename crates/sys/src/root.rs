@@ -14,6 +14,9 @@ use rustix::mount::{
 
 use crate::error::{Result, SysError};
 
+/// The directory that [`below`] makes.
+const BELOW: &str = "root";
+
 /// What a bind mount may not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -68,18 +71,24 @@ pub fn detached(source: BorrowedFd<'_>, access: Access, what: &str) -> Result<Ow
         rustix::mount::open_tree(source, "", flags).map_err(|e| SysError::new("open_tree", what, e))?;
     let attributes =
         MountAttr { set: access.attributes(), propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+    set_attributes(mount.as_fd(), AT_RECURSIVE, &attributes, what)?;
+    Ok(mount)
+}
+
+/// mount_setattr(2) of the mount that is open.
+fn set_attributes(mount: BorrowedFd<'_>, flags: u32, attributes: &MountAttr, what: &str) -> Result<()> {
     // SAFETY: an empty path with AT_EMPTY_PATH; the structure has the size that is passed.
     let rc = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH as u32 | AT_RECURSIVE,
-            &raw const attributes,
+            libc::AT_EMPTY_PATH as u32 | flags,
+            std::ptr::from_ref(attributes),
             size_of::<MountAttr>(),
         )
     };
-    if rc == 0 { Ok(mount) } else { Err(SysError::last("mount_setattr", what)) }
+    if rc == 0 { Ok(()) } else { Err(SysError::last("mount_setattr", what)) }
 }
 
 /// [`detached`] of an absolute host path.
@@ -90,6 +99,21 @@ pub fn detached_path(path: &str, access: Access) -> Result<OwnedFd> {
     let source = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| SysError::new("open", path, e))?;
     detached(source.as_fd(), access, path)
+}
+
+/// A read-only view of this process's program, to be executed in its place; `None` when it runs from one. As long as a
+/// process runs our file, whoever shares its user and its /proc can reach that file; without CAP_SYS_ADMIN nobody
+/// makes a read-only mount writable.
+///
+/// # Errors
+/// As [`detached_path`].
+pub fn own_program() -> Result<Option<OwnedFd>> {
+    const PROGRAM: &str = "/proc/self/exe";
+    let flags = rustix::fs::statvfs(PROGRAM).map_err(|e| SysError::new("stat", PROGRAM, e))?.f_flag;
+    if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Ok(None);
+    }
+    detached_path(PROGRAM, Access::Program).map(Some)
 }
 
 /// A detached mount of a new file system instance (fsopen(2)).
@@ -220,16 +244,25 @@ pub fn give(root: BorrowedFd<'_>, path: &str, uid: u32, gid: u32) -> Result<()> 
 /// Changes the propagation of the whole tree of this mount namespace.
 ///
 /// # Errors
-/// EINVAL for an unknown word.
-pub fn set_propagation(word: &str) -> Result<()> {
-    let kind = match word.trim_start_matches('r') {
-        "private" => MountPropagationFlags::PRIVATE,
-        "shared" => MountPropagationFlags::SHARED,
-        "unbindable" => MountPropagationFlags::UNBINDABLE,
-        _ => MountPropagationFlags::DOWNSTREAM,
-    };
+/// mount(2)'s errno.
+pub fn set_propagation(kind: MountPropagationFlags) -> Result<()> {
     let flags = kind | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", flags).map_err(|e| SysError::new("make mounts", word, e))
+    rustix::mount::mount_change("/", flags).map_err(|e| SysError::new("make mounts", format!("{kind:?}"), e))
+}
+
+/// What the host's tree becomes before the private root is stacked on it: nothing that is mounted here may reach the
+/// host, whatever `linux.rootfsPropagation` says.
+pub fn propagation_of_host_tree(word: &str) -> MountPropagationFlags {
+    if word.ends_with("private") { MountPropagationFlags::PRIVATE } else { MountPropagationFlags::DOWNSTREAM }
+}
+
+/// What the private root becomes once it is `/`, where that is more than a private or a slave mount.
+pub fn propagation_of_root(word: &str) -> Option<MountPropagationFlags> {
+    match word.trim_start_matches('r') {
+        "shared" => Some(MountPropagationFlags::SHARED),
+        "unbindable" => Some(MountPropagationFlags::UNBINDABLE),
+        _ => None,
+    }
 }
 
 /// Stacks a detached mount on this process's root. From here on mounts can be attached below it: a tree that is
@@ -241,6 +274,30 @@ pub fn stack(root: BorrowedFd<'_>) -> Result<()> {
     let cwd = rustix::fs::CWD;
     rustix::mount::move_mount(root, "", cwd, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|e| SysError::new("attach", "private root", e))
+}
+
+/// A mount of a new directory of the mount that was [`stack`]ed, on that directory. [`enter_below`] makes it the root.
+///
+/// # Errors
+/// open_tree(2)'s or move_mount(2)'s errno.
+pub fn below(outer: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let error = |e| SysError::new("attach", "private root", e);
+    make_dirs(outer, BELOW, 0o755)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let inner = rustix::mount::open_tree(outer, BELOW, flags).map_err(error)?;
+    attach(inner.as_fd(), outer, BELOW)?;
+    Ok(inner)
+}
+
+/// Enters the mount made by [`below`] once its outer one is `/`. Whoever lives in a chroot makes no user namespace
+/// (unshare(2), EPERM), and so gains no capability in one; without CAP_SYS_CHROOT there is no way back.
+///
+/// # Errors
+/// chroot(2)'s errno.
+pub fn enter_below() -> Result<()> {
+    let error = |e| SysError::new("chroot to", "private root", e);
+    rustix::process::chroot(BELOW).map_err(error)?;
+    rustix::process::chdir("/").map_err(error)
 }
 
 /// Makes the mount that was [`stack`]ed `/` of this process: it is exchanged with the old root (pivot_root(2)), and
@@ -261,24 +318,13 @@ pub fn enter(root: BorrowedFd<'_>, no_pivot: bool) -> Result<()> {
     rustix::process::chdir("/").map_err(error("enter"))
 }
 
-/// Remounts `/` read-only (MS_REMOUNT|MS_BIND: this mount only, not the file system).
+/// Makes this mount (not the file system) read-only.
 ///
 /// # Errors
 /// mount_setattr(2)'s errno.
-pub fn make_root_readonly() -> Result<()> {
-    let attributes = MountAttr { set: 1, ..MountAttr::default() };
-    // SAFETY: a NUL-terminated path; the structure has the size that is passed.
-    let rc = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            c"/".as_ptr(),
-            0,
-            &raw const attributes,
-            size_of::<MountAttr>(),
-        )
-    };
-    if rc == 0 { Ok(()) } else { Err(SysError::last("mount_setattr", "/")) }
+pub fn make_readonly(mount: BorrowedFd<'_>, what: &str) -> Result<()> {
+    const RDONLY: u64 = 1;
+    set_attributes(mount, 0, &MountAttr { set: RDONLY, ..MountAttr::default() }, what)
 }
 
 /// Duplicates a descriptor above the standard ones, close-on-exec.
@@ -317,14 +363,14 @@ mod tests {
         let rdev = device_number("/dev/null").unwrap();
         let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let code = in_private(|| {
-            set_propagation("rslave").map_err(|_| 1)?;
+            set_propagation(propagation_of_host_tree("rslave")).map_err(|_| 1)?;
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
             stack(root.as_fd()).map_err(|_| 14)?;
             make_file(root.as_fd(), "/guest/kernel", 0o444, "").map_err(|_| 3)?;
             attach(kernel.as_fd(), root.as_fd(), "/guest/kernel").map_err(|_| 4)?;
             make_device(root.as_fd(), "/dev/null", rdev).map_err(|_| 5)?;
             enter(root.as_fd(), false).map_err(|_| 6)?;
-            make_root_readonly().map_err(|_| 7)?;
+            make_readonly(root.as_fd(), "/").map_err(|_| 7)?;
             let names: Vec<_> =
                 std::fs::read_dir("/").map_err(|_| 8)?.flatten().map(|e| e.file_name()).collect();
             (names.len() == 2).then_some(()).ok_or(9)?;

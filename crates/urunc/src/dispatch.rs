@@ -66,7 +66,7 @@ fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
         Command::Features => command::print(&features::json()).map(|()| 0),
         Command::Spec { bundle, rootless } => spec::run(&bundle, rootless).map(|()| 0),
         Command::Plan(planned) => command::plan::run(global, &planned),
-        Command::Doctor { security } => command::doctor::run(security),
+        Command::Doctor { security } => command::doctor::run(&global.root, security),
         Command::Unbuilt { name, .. } => bail!("{name}: not built yet"),
     }
 }

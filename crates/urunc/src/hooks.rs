@@ -60,7 +60,7 @@ fn run_one(hook: &Hook, at: Place<'_>) -> anyhow::Result<()> {
     if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.unwrap_or_default()).trim().replace(['\n', '\r'], " ");
+    let said = String::from_utf8_lossy(&output.unwrap_or_default()).trim().replace(char::is_control, " ");
     bail!("{status}{}{said}", if said.is_empty() { "" } else { ": " });
 }
 

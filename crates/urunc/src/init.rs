@@ -128,7 +128,7 @@ fn expect(socket: BorrowedFd<'_>, who: &str, wanted: impl Fn(&Message) -> bool) 
 
 fn enter_namespaces(plan: &Namespaces, joins: &[namespaces::Join], propagation: &str) -> anyhow::Result<()> {
     namespaces::enter(plan, joins)?;
-    root::set_propagation(if propagation.is_empty() { "rslave" } else { propagation })?;
+    root::set_propagation(root::propagation_of_host_tree(propagation))?;
     namespaces::set_names(plan)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use urunc_plan::LaunchPlan;
-use urunc_plan::launch::{Base, Exec, ImageFile, Root};
+use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root};
 use urunc_sys::root::{self, Access};
 use urunc_sys::{fdpass, identity, pty};
 
@@ -69,20 +69,28 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     let plan_root = &plan.root;
     // The mask of the caller must not decide the modes of our directories.
     rustix::process::umask(rustix::fs::Mode::empty());
-    let root = match materials.base.take() {
+    let outer = match materials.base.take() {
         Some(base) => base,
         None => {
             root::file_system("tmpfs", &[("size", &plan_root.tmpfs_bytes.to_string()), ("mode", "0755")])?
         }
     };
-    root::stack(root.as_fd())?;
+    root::stack(outer.as_fd())?;
+    // The image's own tree stays the root of its namespace: profiles of AppArmor name paths from there.
+    let inner = (plan_root.base == Base::Tmpfs).then(|| root::below(outer.as_fd())).transpose()?;
+    let root = inner.as_ref().unwrap_or(&outer);
     let ours = furnish(plan, materials, root.as_fd())?;
     if let Some(socket) = materials.console.take() {
         open_console(plan, &ours, socket.as_fd())?;
     }
-    root::enter(root.as_fd(), no_pivot)?;
+    root::enter(outer.as_fd(), no_pivot)?;
+    if inner.is_some() {
+        root::enter_below()?;
+    } else if let Some(kind) = root::propagation_of_root(&plan_root.propagation) {
+        root::set_propagation(kind)?;
+    }
     if plan_root.readonly {
-        root::make_root_readonly()?;
+        root::make_readonly(root.as_fd(), "/")?;
     }
     Ok(())
 }
@@ -154,22 +162,32 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
         ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: root::duplicate(root)? });
     }
     for mount in &plan_root.mounts {
-        let options: Vec<(&str, &str)> =
-            mount.data.split(',').filter_map(|option| option.split_once('=')).collect();
         let made = if let Some((own, path)) = place(&ours, &mount.target) {
             root::make_dirs(own, path, 0o755)?;
-            let made = root::file_system(&mount.kind, &options)?;
+            let made = file_system(mount)?;
             root::attach(made.as_fd(), own, path)?;
             made
         } else {
             let Some(directory) = plain_directory(root, &mount.target) else { continue };
-            let made = root::file_system(&mount.kind, &options)?;
+            let made = file_system(mount)?;
             root::attach_at(made.as_fd(), directory.as_fd(), &mount.target)?;
             made
         };
         ours.push(Own { path: mount.target.clone(), kind: mount.kind.clone(), fd: made });
     }
     Ok(ours)
+}
+
+/// A new file system, mounted nowhere yet.
+fn file_system(mount: &FsMount) -> anyhow::Result<OwnedFd> {
+    let data = mount.data.split(',').filter_map(|option| option.split_once('='));
+    let options: Vec<_> = data.chain([("source", mount.source.as_str())]).collect();
+    let made = root::file_system(&mount.kind, &options)?;
+    // Files of the kernel itself, which uid 0 may write without any capability.
+    if matches!(mount.kind.as_str(), "proc" | "sysfs") {
+        root::make_readonly(made.as_fd(), &mount.target)?;
+    }
+    Ok(made)
 }
 
 fn plain_directory(root: BorrowedFd<'_>, path: &str) -> Option<OwnedFd> {

@@ -13,7 +13,7 @@ pub mod init;
 pub mod jail;
 pub mod log;
 pub mod namespaces;
-pub mod qmp;
+pub mod seal;
 pub mod settings;
 pub mod signals;
 pub mod spec;

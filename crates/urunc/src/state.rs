@@ -11,6 +11,10 @@ use urunc_plan::{HostFacts, LaunchPlan, Request};
 use urunc_sys::{SysError, atomic, process};
 
 use crate::bundle::Hooks;
+use crate::{seal, settings};
+
+/// Format of the record. A release that adds what `start` may not ignore counts it up.
+pub const VERSION: u32 = 1;
 
 const RECORD: &str = "record.json";
 const PLAN: &str = "plan.json";
@@ -24,10 +28,12 @@ pub const FOREIGN: [&str; 2] = ["state.json", "status"];
 /// Longest state file read back, bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// Everything `create` froze.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Everything `create` froze. What an older release did not write has a default, what a newer one added is ignored:
+/// a container outlives the binary that made it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
-    /// Format of the files; 1.
+    /// [`VERSION`] of the release that wrote it.
     pub version: u32,
     /// `ociVersion` of config.json.
     pub oci_version: String,
@@ -44,11 +50,16 @@ pub struct Record {
     /// config.json had a `process`; without one `start` is refused.
     pub has_process: bool,
     /// Seconds that init and a monitor get to answer at start.
+    #[serde(default = "usual_start_timeout")]
     pub start_timeout: u32,
     /// What was asked for.
     pub request: Request,
     /// What the host offered.
     pub host: HostFacts,
+}
+
+fn usual_start_timeout() -> u32 {
+    settings::START_TIMEOUT
 }
 
 /// Where the container is in its life, as last written; [`Container::life`] is the truth.
@@ -228,13 +239,15 @@ impl Store {
 
 impl Container {
     fn save(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        let written = atomic::write(self.dir.as_fd(), name, &serde_json::to_vec(value)?);
+        let written = atomic::write(self.dir.as_fd(), name, &seal::seal(serde_json::to_vec(value)?));
         written.with_context(|| format!("state of container {}", self.id))
     }
 
     fn load<T: serde::de::DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
+        let damaged = || format!("{name} of container {} is damaged", self.id);
         let bytes = atomic::read(self.dir.as_fd(), name, LIMIT)?;
-        serde_json::from_slice(&bytes).with_context(|| format!("{name} of container {}", self.id))
+        let bytes = seal::unseal(bytes).with_context(damaged)?;
+        serde_json::from_slice(&bytes).with_context(damaged)
     }
 
     /// Takes the container's lock; false when the container was deleted meanwhile.
@@ -296,9 +309,17 @@ impl Container {
     /// # Errors
     /// The file is damaged, or missing: as with [`Container::record`].
     pub fn status(&self) -> anyhow::Result<Status> {
+        self.status_if_any()?.with_context(|| format!("container {} does not exist", self.id))
+    }
+
+    /// The stored status; `None` when there is none: no process has been made yet, or `delete` has come that far.
+    ///
+    /// # Errors
+    /// The file is damaged: nobody knows whether the container runs.
+    pub fn status_if_any(&self) -> anyhow::Result<Option<Status>> {
         match self.load(STATUS) {
-            Err(error) if absent(&error) => bail!("container {} does not exist", self.id),
-            status => status,
+            Err(error) if absent(&error) => Ok(None),
+            status => status.map(Some),
         }
     }
 

@@ -6,7 +6,10 @@
 //! | `probe=quiet` | no report |
 //! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
+//! | `probe=print:N` | N MiB of lines on standard output |
+//! | `probe=escape:PID,MEMORY,TAG,FILE` | tries every way out (`escape`) and prints what became of each as one line of JSON |
 //! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
+//! | `probe=noise:SEED` | says what it likes, on standard error and to the client of its control socket |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
 //! | `probe=exit:N` | exits with N |
@@ -16,8 +19,10 @@
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
 
+mod escape;
 mod files;
 mod identity;
+mod noise;
 mod qmp;
 mod system;
 
@@ -39,7 +44,10 @@ fn main() -> ExitCode {
     for word in words {
         match word.split_once(':').unwrap_or((word, "")) {
             ("stderr", text) => eprintln!("{text}"),
+            ("print", mebibytes) => print_lines(mebibytes.parse().unwrap_or(1)),
+            ("escape", host) => println!("{}", escape::run(host)),
             ("qmp", _) => qmp::serve(&argv),
+            ("noise", seed) => noise::serve(&argv, seed.parse().unwrap_or(0)),
             ("sleep", _) => system::sleep_until_signal(),
             ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),
             ("exit", code) => return ExitCode::from(code.parse().unwrap_or(255)),
@@ -47,6 +55,16 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Stops when nobody takes more.
+fn print_lines(mebibytes: usize) {
+    let lines = [[b'x'; 63].as_slice(), b"\n"].concat().repeat(1 << 14);
+    for _ in 0..mebibytes {
+        if std::io::Write::write_all(&mut std::io::stdout(), &lines).is_err() {
+            return;
+        }
+    }
 }
 
 fn brief(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {

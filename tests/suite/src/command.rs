@@ -1,5 +1,6 @@
 //! Running a program with a time limit and all that it said.
 
+use crate::usage;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -51,6 +52,13 @@ pub fn spawn(command: &mut Command, output: &Path) -> Child {
     command.spawn().unwrap_or_else(|e| panic!("{}: {e}", describe(command)))
 }
 
+/// Opens what an engine forgot to close: every program that is executed while it lives gets it.
+pub fn inheritable(path: &str) -> File {
+    let file = File::open(path).expect(path);
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("a descriptor");
+    file
+}
+
 /// Waits for `child`; a hang is killed and is a failure of the test.
 pub fn wait(child: &mut Child, limit: Duration, line: &str) -> i32 {
     use std::os::unix::process::ExitStatusExt;
@@ -72,8 +80,10 @@ pub fn wait(child: &mut Child, limit: Duration, line: &str) -> i32 {
 pub fn run(command: &mut Command, output: &Path) -> Outcome {
     let begin = Instant::now();
     let line = describe(command);
+    let spent = usage::children();
     let mut child = spawn(command, output);
     let code = wait(&mut child, HANG, &line);
+    usage::record(usage::children().saturating_sub(spent));
     let read = |kind: &str| {
         String::from_utf8_lossy(&fs::read(output.with_extension(kind)).unwrap_or_default()).into_owned()
     };

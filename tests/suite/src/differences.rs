@@ -26,6 +26,11 @@ const DIFFERENCES: &[(Flavour, &str, &str)] = &[
     ),
     (
         Flavour::Runc,
+        "lifecycle/root-propagation-is-the-container-s-only",
+        "runc 1.1 leaves the root a private mount when it shall be shared",
+    ),
+    (
+        Flavour::Runc,
         "crash/create-killed-in-prestart",
         "runc delete --force forgets the cgroups of a create that was killed",
     ),
@@ -45,8 +50,8 @@ const DIFFERENCES: &[(Flavour, &str, &str)] = &[
         "runc delete --force forgets the cgroups of a create that was killed",
     ),
     (Flavour::Runc, "crash/start-killed-in-poststart", "runc 1.1 runs poststart hooks at the end of create"),
-    (Flavour::Runc, "bad-config/a-root-on-a-full-file-system", "runc 1.1 does not say what is full"),
-    (Flavour::Runc, "bad-config/the-version-is-missing", "runc 1.1 does not look at it"),
+    (Flavour::Runc, "bad-config/i-35-a-root-on-a-full-file-system", "runc 1.1 does not say what is full"),
+    (Flavour::Runc, "bad-config/i-09-the-version-is-missing", "runc 1.1 does not look at it"),
 ];
 
 /// Why `case` does not hold for `flavour`, if it is known not to.

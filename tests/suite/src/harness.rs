@@ -3,15 +3,19 @@
 
 use crate::differences;
 use crate::sandbox::{Flavour, Runtime, Sandbox};
+use crate::usage;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longer than any case may take.
-const LIMIT: Duration = Duration::from_mins(10);
+/// Longer than any case may take: a whole storm on a loaded machine.
+const LIMIT: Duration = Duration::from_mins(30);
+
+/// Lines of a case that begin so are printed when it passes, too.
+pub const REPORT: &str = "report: ";
 
 /// One case: a name that says what must hold, and the code that panics when it does not.
 pub struct Case {
@@ -78,6 +82,7 @@ pub fn run_all(cases: &[Case]) -> (usize, usize) {
         }
     });
     let groups = groups.into_inner().expect("no panic while locked");
+    print_cpu(&cpu_log());
     for (name, (passed, failed, seconds)) in &groups {
         println!(
             "group {name}: run {} passed {passed} failed {failed} skipped 0 seconds {seconds:.1}",
@@ -85,6 +90,19 @@ pub fn run_all(cases: &[Case]) -> (usize, usize) {
         );
     }
     groups.values().fold((0, 0), |sum, group| (sum.0 + group.0, sum.1 + group.1))
+}
+
+/// Where the commands of all bad inputs note their CPU time.
+fn cpu_log() -> PathBuf {
+    std::env::temp_dir().join(format!("suite-{}-cpu", std::process::id()))
+}
+
+/// What our own processes cost when they refuse: a figure to look at, for a machine without other load.
+fn print_cpu(log: &Path) {
+    if let Some((p99, count)) = usage::p99(log) {
+        println!("p99 CPU {:.1} ms of {count} commands on bad input", p99.as_secs_f64() * 1000.0);
+        std::fs::remove_file(log).expect("the log of CPU times");
+    }
 }
 
 /// Runs one case as a process and prints its line.
@@ -99,6 +117,9 @@ fn judge(case: &Case, flavour: Flavour) -> bool {
         (false, None) => format!("FAILED\n{output}"),
         (false, Some(why)) => format!("FAILED: holds, but is listed as a difference: {why}"),
     };
+    for line in output.lines().filter_map(|line| line.strip_prefix(REPORT)).filter(|_| passed) {
+        println!("{line}");
+    }
     println!("{} ... {verdict} ({:.0} ms)", case.full_name(), begin.elapsed().as_secs_f64() * 1000.0);
     passed
 }
@@ -111,7 +132,11 @@ fn execute(case: &Case) -> (bool, String) {
         case.full_name().replace('/', "-")
     ));
     let output = std::fs::File::create(&path).expect("output file");
-    let mut child = Command::new(std::env::current_exe().expect("own path"))
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    if case.group.starts_with("bad-") && !usage::excepted(&case.name) {
+        command.env(usage::LOG, cpu_log());
+    }
+    let mut child = command
         .args(["--case", &case.full_name()])
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())

@@ -14,6 +14,7 @@ pub mod crash;
 pub mod delegation;
 pub mod differences;
 pub mod harness;
+pub mod hostile;
 pub mod hostile_guest;
 pub mod image;
 pub mod kernel_log;

@@ -16,6 +16,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
     cases.extend(suite::hostile_guest::cases());
     if Runtime::from_env().flavour == Flavour::Runc {

@@ -68,7 +68,7 @@ fn idle(s: &Sandbox) {
 }
 
 /// Mappings outside the guest that are neither [vsyscall] nor sealed pages of the kernel (`sl` in proc_pid_smaps(5)).
-fn foreign(smaps: &str, guest_end: u64) -> Vec<String> {
+pub(crate) fn foreign(smaps: &str, guest_end: u64) -> Vec<String> {
     let mut mappings: Vec<(String, bool)> = Vec::new();
     for line in smaps.lines() {
         if let Some(flags) = line.strip_prefix("VmFlags:") {

@@ -2,7 +2,7 @@
 
 use crate::command::until;
 use crate::harness::Case;
-use crate::sandbox::{Sandbox, text};
+use crate::sandbox::{Sandbox, text, unsealed};
 use serde_json::{Value, json};
 
 /// A case that is a function.
@@ -95,7 +95,8 @@ const CASES: &[Entry] = &[
         c.launch();
         // As if the first start had died before its last word.
         let file = s.root().join(&c.id).join("status.json");
-        std::fs::write(&file, text(&file).replace("\"running\"", "\"created\"")).unwrap();
+        let status = unsealed(&text(&file)).replace("\"running\"", "\"created\"");
+        std::fs::write(&file, status).unwrap();
         assert!(c.start().fails().contains("already running"));
         assert_eq!(c.status(), "running");
     }),
@@ -109,6 +110,23 @@ const CASES: &[Entry] = &[
         c.delete().fails();
         c.delete_force().ok();
         crate::command::wait(&mut child, crate::command::HANG, "run");
+    }),
+    ("a-start-whose-init-dies-fails", |s| {
+        let bundle =
+            s.bundle("b").hook("startContainer", "/bin/sh", "echo > /began; exec /bin/busybox sleep 1000");
+        let began = bundle.rootfs().join("began");
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let (mut command, output) = s.command(["start", &c.id]);
+        let mut child = crate::command::spawn(&mut command, &output);
+        until("the hook runs", || began.exists());
+        let pid = rustix::process::Pid::from_raw(c.pid()).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        assert_eq!(crate::command::wait(&mut child, crate::command::HANG, "start"), 1);
+        assert_eq!(c.status(), "stopped");
+    }),
+    ("run-of-a-guest-that-faults-returns-128-and-the-signal", |s| {
+        assert_eq!(s.container("a", &s.bundle("b").spt("segv")).on_bundle("run", &[]).code, 139);
     }),
     ("a-state-root-that-cannot-be-written-is-named", |s| {
         s.bound_root("ro,mode=700");

@@ -1,23 +1,23 @@
 //! Many lives without a pause: none may fail, hang or leave anything. `STORM=N` divides the numbers by N.
 
+use crate::chaos::scaled;
 use crate::command::{self, HANG};
 use crate::container::Container;
 use crate::harness::Case;
 use crate::sandbox::{Flavour, Sandbox};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// All cases of the group.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("storm", "2000-lives-one-after-the-other", |s| storm(s, 2000, 1)),
-        Case::new("storm", "500-lives-16-at-once", |s| storm(s, 500, 16)),
+        Case::new("storm", "10000-lives-one-after-the-other", |s| storm(s, 10_000, 1)),
+        Case::new("storm", "2000-lives-50-at-once", |s| storm(s, 2000, 50)),
     ]
 }
 
-fn storm(s: &Sandbox, lives: usize, workers: usize) {
-    let divisor = std::env::var("STORM").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let (lives, next) = (lives / divisor, AtomicUsize::new(0));
+fn storm(s: &Sandbox, lives: u64, workers: usize) {
+    let (lives, next) = (scaled(lives), AtomicU64::new(0));
     // The first command takes the ledger, which is not for several threads.
     s.run(["list", "-q"]).ok();
     let runs: Vec<_> = (0..workers).map(|worker| Worker::new(s, worker)).collect();

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// Cgroup directories and what is written into them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Cgroup {
     /// One directory per hierarchy; v2 first when init can be cloned into it.
     pub groups: Vec<CgroupGroup>,
@@ -14,7 +13,6 @@ pub struct Cgroup {
 
 /// One directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CgroupGroup {
     /// Mount point of the hierarchy.
     pub mount: String,
@@ -30,7 +28,6 @@ pub struct CgroupGroup {
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CgroupWrite {
     /// File name in the directory.
     pub file: String,
@@ -40,7 +37,6 @@ pub struct CgroupWrite {
 
 /// One device rule, already in order, after the default deny.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DeviceRule {
     /// Allow or deny.
     pub allow: bool,

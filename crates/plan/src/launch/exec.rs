@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Exec {
     /// An external program.
     Program(Program),
@@ -14,7 +14,6 @@ pub enum Exec {
 
 /// An external program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Program {
     /// Path in the private root.
     pub path: String,
@@ -34,7 +33,7 @@ pub struct Program {
 
 /// What an inherited descriptor is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FdSource {
     /// The tap, opened by `start` in the network namespace.
     Tap,
@@ -64,7 +63,6 @@ pub enum Ready {
 
 /// The built-in monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tender {
     /// Which ABI target.
     pub target: Target,
@@ -86,7 +84,6 @@ pub enum Target {
 
 /// One device of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attach {
     /// Name in the manifest.
     pub name: String,
@@ -96,7 +93,7 @@ pub struct Attach {
 
 /// A device of a Solo5 guest. Descriptors are matched by kind and order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Device {
     /// The tap of [`crate::LaunchPlan::net`].
     Net {

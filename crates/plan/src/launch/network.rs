@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 
 /// A tap device and its connection to the container's device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tap {
     /// First free `tapN_urunc`.
     pub name: String,

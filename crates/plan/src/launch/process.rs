@@ -7,7 +7,6 @@ use crate::input::{Namespace, Rlimit};
 
 /// Namespaces and what is set inside them before the jail.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Namespaces {
     /// Entries; a private mount namespace is always among them.
     pub entries: Vec<Namespace>,
@@ -23,7 +22,6 @@ pub struct Namespaces {
 
 /// Who the monitor is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// User id.
     pub uid: u32,
@@ -47,7 +45,7 @@ pub struct Identity {
 
 /// A system call filter. Filters stack: the most severe answer wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// `linux.seccomp`, compiled by [`crate::seccomp`].
     Profile(serde_json::Value),

@@ -4,13 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// The private root: an own tmpfs that holds exactly this.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Root {
     /// What the root is made of.
     pub base: Base,
     /// Size limit of the tmpfs, bytes.
     pub tmpfs_bytes: u64,
-    /// Propagation of the container's mount tree before the root is made: `rslave`, `rprivate`, …
+    /// `linux.rootfsPropagation`: `rslave`, `rprivate`, `rshared`, …; of the root, never towards the host.
     pub propagation: String,
     /// Directories to make, in order.
     pub dirs: Vec<Dir>,
@@ -43,7 +42,6 @@ pub enum Base {
 
 /// A directory of the private root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Dir {
     /// Absolute path in the private root.
     pub path: String,
@@ -55,7 +53,6 @@ pub struct Dir {
 
 /// A file of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ImageFile {
     /// Path inside the image, resolved with RESOLVE_IN_ROOT.
     pub source: String,
@@ -69,7 +66,6 @@ pub struct ImageFile {
 
 /// A host path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Bind {
     /// Host path; also the path in the private root.
     pub path: String,
@@ -79,10 +75,11 @@ pub struct Bind {
 
 /// A file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FsMount {
     /// `proc`, `devpts`, `tmpfs`, `mqueue`, `sysfs`.
     pub kind: String,
+    /// What mountinfo shows as its source.
+    pub source: String,
     /// Absolute path in the private root.
     pub target: String,
     /// Data string, as mount(2) takes it.
@@ -91,7 +88,6 @@ pub struct FsMount {
 
 /// A file written by us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GeneratedFile {
     /// Absolute path in the private root.
     pub path: String,

@@ -23,7 +23,7 @@ pub const MAX_CMDLINE: usize = 8191;
 
 /// What the headers and notes of a Solo5 image say.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Solo5Image {
     /// ABI target number of the note: 1 hvt, 2 spt, 3 virtio, 4 muen, 6 xen.
     pub target: u32,
@@ -39,7 +39,7 @@ pub struct Solo5Image {
 
 /// One declared device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Declared {
     /// Name: 1–67 ASCII letters and digits.
     pub name: String,

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use urunc_plan::{HostFacts, NetFacts, Request};
 
 /// Directories of a group of cases, sorted.
@@ -16,10 +18,32 @@ pub(crate) fn directories(group: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A JSON file.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> T {
+/// A JSON file. State files may have fields of a newer release; a case that has an unknown one is misspelt.
+pub(crate) fn read<T: DeserializeOwned + Serialize>(path: &Path) -> T {
     let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let asked: Value =
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let read: T =
+        serde_json::from_value(asked.clone()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    known(path, &asked, &serde_json::to_value(&read).unwrap());
+    read
+}
+
+/// Every field of `asked` is in what was understood of it.
+fn known(path: &Path, asked: &Value, read: &Value) {
+    match (asked, read) {
+        (Value::Object(asked), Value::Object(read)) => {
+            for (name, value) in asked {
+                let read =
+                    read.get(name).unwrap_or_else(|| panic!("{}: unknown field {name}", path.display()));
+                known(path, value, read);
+            }
+        }
+        (Value::Array(asked), Value::Array(read)) => {
+            asked.iter().zip(read).for_each(|(asked, read)| known(path, asked, read));
+        }
+        _ => {}
+    }
 }
 
 /// What a plan is made from.

@@ -41,6 +41,8 @@ pub enum Twist {
     Thread,
     /// Closes standard input.
     NoStdin,
+    /// Opens read-only disks for writing.
+    WritableDisks,
 }
 
 /// Never returns: the guest's end is the process's.
@@ -67,6 +69,7 @@ fn apply(twist: &Twist) {
     let inside = std::ptr::without_provenance_mut(0x80_0000);
     match twist {
         Twist::Seal(what) => seal(what),
+        Twist::WritableDisks => {}
         // SAFETY: nothing is mapped there.
         Twist::Occupy => assert_eq!(unsafe { libc::mmap(inside, 4096, 0, flags, -1, 0) }, inside),
         // SAFETY: no memory is involved.
@@ -84,7 +87,8 @@ fn open(orders: &Orders) -> Fds {
         match &attach.device {
             Device::Net { .. } => fds.net.push(socket(orders.sockets.as_ref().unwrap())),
             Device::Block { file, writable, .. } => {
-                fds.block.push(OpenOptions::new().read(true).write(*writable).open(file).unwrap().into());
+                let writable = *writable || matches!(orders.twist, Some(Twist::WritableDisks));
+                fds.block.push(OpenOptions::new().read(true).write(writable).open(file).unwrap().into());
             }
         }
     }

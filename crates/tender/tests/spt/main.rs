@@ -2,7 +2,7 @@
 //!
 //! This program is also the process that becomes the guest (`child.rs`). Needs root, for pid namespaces.
 #![allow(unsafe_code, unreachable_pub, missing_docs)]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::exit)]
 #![allow(clippy::cast_possible_truncation)]
 
 mod boundary;
@@ -10,6 +10,7 @@ mod child;
 mod devices;
 mod ends;
 mod guest;
+mod hostile;
 #[path = "../../../plan/tests/solo5/image.rs"]
 mod image;
 mod refusals;
@@ -18,11 +19,13 @@ mod run;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some(child::ROLE) {
-        child::run(&args.next().unwrap());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [child::ROLE, orders] => child::run(orders),
+        [hostile::ROLE, seed, count] => hostile::run(seed.parse().unwrap(), count.parse().unwrap()),
+        _ => {}
     }
-    let trials = [ends::TESTS, boundary::TESTS, devices::TESTS, refusals::TESTS].concat();
+    let trials = [ends::TESTS, boundary::TESTS, devices::TESTS, refusals::TESTS, hostile::TESTS].concat();
     let trials = trials.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

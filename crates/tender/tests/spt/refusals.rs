@@ -111,6 +111,10 @@ fn disks_of_odd_shape() {
         }
     });
     assert_eq!(error, "device storage: neither a regular file nor a block device");
+    let mut guest = Guest::new(&image).disk("storage", &[0; 4096], false);
+    guest.orders.twist = Some(Twist::WritableDisks);
+    let expected = "device storage: the descriptor's access mode is not the plan's (writable: false)";
+    assert_eq!(guest.refusal(), expected);
 }
 
 fn sector(device: &mut Device, size: u16) {

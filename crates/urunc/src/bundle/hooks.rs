@@ -8,7 +8,7 @@ use urunc_plan::error::quoted;
 
 /// The six kinds, each in listed order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Hooks {
     /// In the runtime's namespaces, before createRuntime; deprecated, but Docker's network.
     pub prestart: Vec<Hook>,
@@ -26,7 +26,7 @@ pub struct Hooks {
 
 /// One hook.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Hook {
     /// Absolute path of the program.
     pub path: PathBuf,

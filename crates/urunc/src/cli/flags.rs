@@ -95,7 +95,7 @@ pub static PLAN: &[Flag] = &[
 ];
 
 /// `doctor`.
-pub static DOCTOR: &[Flag] = &[switch("security", "what is isolated, and by what")];
+pub static DOCTOR: &[Flag] = &[switch("security", "what this host adds to or takes from isolation")];
 
 /// `exec`.
 pub static EXEC: &[Flag] = &[

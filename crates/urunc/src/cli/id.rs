@@ -1,7 +1,7 @@
 //! Container ids.
 
-/// Longest id, bytes.
-pub const MAX: usize = 1024;
+/// Longest id, bytes: NAME_MAX of the file systems that a state root may be on.
+pub const MAX: usize = 255;
 
 /// Is this a container id? runc's rule (`^[\w+.-]+$`, neither `.` nor `..`), with a limit on its length: an id
 /// is a directory name below the state root and nothing else.
@@ -16,10 +16,10 @@ mod tests {
 
     #[test]
     fn rule() {
-        for good in ["a", "A_b+c.d-9", "...", "-x", &"x".repeat(1024)] {
+        for good in ["a", "A_b+c.d-9", "...", "-x", &"x".repeat(255)] {
             assert!(valid(good), "{good}");
         }
-        for bad in ["", ".", "..", "a/b", "../x", "a b", "a\n", "ä", ":a", "a\0", &"x".repeat(1025)] {
+        for bad in ["", ".", "..", "a/b", "../x", "a b", "a\n", "ä", ":a", "a\0", &"x".repeat(256)] {
             assert!(!valid(bad), "{bad:?}");
         }
     }

@@ -1,15 +1,17 @@
 //! `create`: steps 1 to 7 of ARCHITECTURE.md.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use urunc_plan::annotations::{self, Verdict};
 use urunc_plan::input::ImageKeys;
+use urunc_plan::launch::Base;
 use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
-use urunc_sys::{cgroup, fdpass};
+use urunc_sys::{cgroup, fdpass, root};
 
 use super::delete;
 use crate::bundle::{self, Bundle, Config};
@@ -86,6 +88,9 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     };
     refuse_unbuilt(global, args)?;
     check_console(&checked.record.request, args, terminal.is_some())?;
+    if checked.plan.root.base == Base::Image {
+        guard_program()?;
+    }
     for notice in &checked.plan.notices {
         log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
     }
@@ -110,6 +115,17 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
             Err(error)
         }
     }
+}
+
+/// Goes on as a process that runs from a read-only view of our program: an ordinary container has a /proc, and can make
+/// init execute `/proc/self/exe`.
+fn guard_program() -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let Some(view) = root::own_program()? else { return Ok(()) };
+    let mut words = std::env::args_os();
+    let mut program = Command::new(format!("/proc/self/fd/{}", view.as_raw_fd()));
+    program.arg0(words.next().unwrap_or_default()).args(words);
+    Err(program.exec()).context("cannot execute a read-only view of this program")
 }
 
 /// Asked when the id is ours and before the intent is written: from then on `delete` kills what is in the groups.
@@ -211,7 +227,7 @@ fn check_console(request: &Request, args: &Launch, attached: bool) -> anyhow::Re
 
 fn record(bundle: Bundle, host: HostFacts, start_timeout: u32) -> Record {
     Record {
-        version: 1,
+        version: state::VERSION,
         oci_version: bundle.oci_version,
         bundle: bundle.dir,
         rootfs: bundle.rootfs,

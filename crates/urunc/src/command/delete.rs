@@ -1,9 +1,11 @@
 //! `delete`: undoes the stored plan; needs neither bundle nor image nor monitor.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::bail;
+use urunc_plan::{LaunchPlan, NetFacts, decide};
 
+use super::start;
 use crate::cli::Global;
 use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Record, Status, Store};
@@ -14,12 +16,12 @@ use crate::undo;
 /// # Errors
 /// Unknown (unless forced), or still running.
 pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
-    let found = Store::open(&global.root, false).ok().map(|store| Ok((store.find(id)?, store))).transpose();
+    let found = super::root(global)?.map(|store| Ok((store.find(id)?, store))).transpose();
     let (container, store) = match found {
         Ok(Some((Some(container), store))) => (container, store),
-        Err::<_, anyhow::Error>(error) if !force => return Err(error),
-        _ if force => return Ok(0),
-        _ => bail!("container {id} does not exist"),
+        Err::<_, anyhow::Error>(error) => return Err(error),
+        Ok(_) if force => return Ok(0),
+        Ok(_) => bail!("container {id} does not exist"),
     };
     if force {
         // Before the lock: a `create` or `start` that holds it then fails and lets go.
@@ -43,7 +45,11 @@ fn kill_process(container: &Container) -> anyhow::Result<()> {
 /// # Errors
 /// It runs, or something of it is left.
 pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Result<()> {
-    let status = container.status().unwrap_or_default();
+    let status = match container.status_if_any() {
+        // Its process, if any, is found in its groups.
+        Err(_) if force => Status::default(),
+        status => status?.unwrap_or_default(),
+    };
     let life = container.life(&status);
     if !force && matches!(life, Life::Running | Life::Creating) && status.pid > 0 {
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
@@ -55,7 +61,13 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
     if let Some(pidfd) = process {
         undo::kill(pidfd.as_fd())?;
     }
-    match container.plan_if_any() {
+    let plan = match container.plan_if_any() {
+        Err(error) => {
+            decided_again(record.as_ref().ok(), netns.as_ref()).map_or(Err(error), |plan| Ok(Some(plan)))
+        }
+        plan => plan,
+    };
+    match plan {
         Ok(Some(plan)) => undo::apply(&plan, netns.as_ref())?,
         Err(error) if !force => return Err(error),
         Ok(None) | Err(_) => {}
@@ -64,6 +76,14 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         poststop(container, record, &status);
     }
     container.remove(store)
+}
+
+/// A plan is a function of what was recorded: one that is damaged, or of another release, is decided once more.
+fn decided_again(record: Option<&Record>, netns: Option<&OwnedFd>) -> Option<LaunchPlan> {
+    let record = record?;
+    let facts = netns.and_then(|netns| start::network_facts(netns, record).ok());
+    let plan = |facts: Option<&NetFacts>| decide::plan(&record.request, &record.host, facts);
+    plan(facts.as_ref()).or_else(|_| plan(None)).ok()
 }
 
 /// poststop hooks cannot stop a delete: their failures are warnings (OCI spec, lifecycle step 13).

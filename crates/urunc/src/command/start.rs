@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use urunc_plan::launch::{Exec, Ready};
@@ -15,7 +15,7 @@ use crate::cli::Global;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
-use crate::{qmp, undo};
+use crate::undo;
 
 /// Bytes of the monitor's log that are looked at for its last line.
 const LOG_TAIL: i64 = 4096;
@@ -39,6 +39,9 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// As [`run`].
 pub fn start(container: &Container) -> anyhow::Result<()> {
     let (record, mut status) = (container.record()?, container.status()?);
+    if record.version > state::VERSION {
+        bail!("container {} was created by a newer release, which must start it", container.id);
+    }
     let pidfd = match (container.life(&status), Container::process(&status)) {
         (Life::Created, Some(pidfd)) => pidfd,
         (Life::Running, _) => bail!("cannot start an already running container"),
@@ -138,7 +141,10 @@ fn connect_and_go(
 }
 
 /// Facts of the container's network namespace, read as late as possible: engines configure it after create.
-fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
+///
+/// # Errors
+/// netlink's.
+pub(super) fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
     let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
     let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
@@ -199,15 +205,47 @@ fn await_acceptance(
     let Ok(socket) = fdpass::connect(root.as_fd(), path.trim_start_matches('/')) else {
         bail!("{} ended before its QMP greeting", plan.monitor)
     };
-    fdpass::set_timeout(socket.as_fd(), patience)?;
-    let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(patience))?;
-    if events.first() == Some(&true) && qmp::greets(std::os::unix::net::UnixStream::from(socket)) {
-        return Ok(());
+    match first_line(&socket, pidfd, patience)? {
+        Some(line) if line.starts_with(b"{\"QMP\"") => Ok(()),
+        Some(line) if line.is_empty() => bail!("{} ended before its QMP greeting", plan.monitor),
+        Some(_) => bail!("{} gave no QMP greeting", plan.monitor),
+        None => bail!("{} gave no QMP greeting within {} s", plan.monitor, patience.as_secs()),
     }
-    if events.contains(&true) {
-        bail!("{} ended before its QMP greeting", plan.monitor)
+}
+
+/// The first line that a monitor says, or what it said of it before it ended; `None` if it takes longer than `patience`
+/// in all.
+fn first_line(socket: &OwnedFd, pidfd: &OwnedFd, patience: Duration) -> anyhow::Result<Option<Vec<u8>>> {
+    const LONGEST: usize = 64 << 10;
+    let deadline = Instant::now() + patience;
+    let (mut line, mut chunk) = (Vec::new(), [0; 4096]);
+    while !line.contains(&b'\n') && line.len() < LONGEST {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let events = process::wait_readable(&[socket.as_fd(), pidfd.as_fd()], Some(left))?;
+        match events.as_slice() {
+            [true, ..] => match rustix::io::read(socket, &mut chunk).unwrap_or(0) {
+                0 => break,
+                count => line.extend(chunk.iter().take(count)),
+            },
+            [_, true] => break,
+            _ => return Ok(None),
+        }
     }
-    bail!("{} gave no QMP greeting within {} s", plan.monitor, patience.as_secs())
+    Ok(Some(line))
+}
+
+/// Foreign text for the end of a line: what is no letter or sign of a terminal is escaped, and the rest is cut.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 240;
+    let plain = |c: char| (c == '"' || c == '\'' || c == '\\').then_some(c);
+    let escaped = text.chars().flat_map(|c| plain(c).map_or_else(|| c.escape_debug().collect(), |c| vec![c]));
+    let mut bytes = 0;
+    escaped
+        .take_while(|c| {
+            bytes += c.len_utf8();
+            bytes <= LONGEST
+        })
+        .collect()
 }
 
 /// The monitor's log in the private root.
@@ -224,7 +262,18 @@ fn quote(error: anyhow::Error, log: Option<&std::fs::File>) -> anyhow::Error {
     let _ = log.take(LOG_TAIL.unsigned_abs()).read_to_end(&mut tail);
     let text = String::from_utf8_lossy(&tail);
     match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
-        Some(line) => anyhow::anyhow!("{error:#}: monitor said: {line}"),
+        Some(line) => anyhow::anyhow!("{error:#}: monitor said: {}", printable(line)),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn foreign_text_stays_on_its_line_and_short() {
+        assert_eq!(printable("it's \"é\" \\ a\x1b[2J\u{202e}\0b"), "it's \"é\" \\ a\\u{1b}[2J\\u{202e}\\0b");
+        assert_eq!(printable(&"é".repeat(1000)), "é".repeat(120));
     }
 }

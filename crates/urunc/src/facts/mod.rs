@@ -2,6 +2,7 @@
 
 pub mod library;
 pub mod monitor;
+pub mod security;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

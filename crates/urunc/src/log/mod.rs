@@ -13,6 +13,9 @@ use std::{fs::File, io::Write, sync::OnceLock, time::SystemTime};
 /// Longest line, bytes, with the newline: PIPE_BUF, so that lines of several processes never mix in a pipe.
 const MAX_LINE: usize = 4096;
 
+/// Longest error message, bytes: engines show it whole.
+const MAX_ERROR: usize = 400;
+
 struct Sink {
     /// `None`: stderr.
     file: Option<File>,
@@ -46,7 +49,7 @@ pub fn configure(level: LevelFilter) {
 
 /// The end of a failed command: one line at error level in the log and, if that is a file, one line on stderr.
 pub fn fatal(err: &anyhow::Error) {
-    let message = joined(err);
+    let message = shortened(joined(err));
     let sink = sink();
     sink.put("error", &message);
     if sink.file.is_some() {
@@ -66,6 +69,17 @@ fn joined(err: &anyhow::Error) -> String {
         }
     }
     message.trim_end().to_owned()
+}
+
+/// At most [`MAX_ERROR`] bytes: the step at its beginning and the cause at its end stay.
+fn shortened(message: String) -> String {
+    const ELLIPSIS: &str = " ... ";
+    let half = (MAX_ERROR - ELLIPSIS.len()) / 2;
+    if message.len() <= MAX_ERROR {
+        return message;
+    }
+    let (head, tail) = (message.floor_char_boundary(half), message.ceil_char_boundary(message.len() - half));
+    [message.get(..head), Some(ELLIPSIS), message.get(tail..)].into_iter().flatten().collect()
 }
 
 fn sink() -> &'static Sink {
@@ -118,6 +132,14 @@ mod tests {
         assert_eq!(joined(&err), "create x: mount /dev: permission denied");
         let err = std::fs::read("/nonexistent").context("read config").unwrap_err();
         assert_eq!(joined(&err), "read config: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn a_long_message_keeps_both_ends() {
+        assert_eq!(shortened("x".repeat(400)), "x".repeat(400));
+        let long = shortened(format!("bundle {}: too long", "ä".repeat(4000)));
+        assert!(long.len() <= 400 && long.len() > 390, "{}", long.len());
+        assert!(long.starts_with("bundle ä") && long.ends_with("ä: too long"), "{long}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{create_is_refused, refused};
 use crate::bundle::Bundle;
 use crate::command;
 use crate::image::{SPT, idle_with};
+use crate::reality::network::Network;
 use crate::sandbox::Sandbox;
 use serde_json::json;
 use std::fs;
@@ -15,33 +16,33 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// Any runtime.
 pub(super) const COMMON: &[Entry] = &[
-    ("an-id-with-a-path", |s| bad_id(s, "../x")),
-    ("an-id-with-a-slash", |s| bad_id(s, "a/b")),
-    ("an-id-of-two-dots", |s| bad_id(s, "..")),
-    ("an-id-of-one-dot", |s| bad_id(s, ".")),
-    ("an-id-with-a-space", |s| bad_id(s, "a b")),
-    ("an-id-with-a-newline", |s| bad_id(s, "a\nb")),
-    ("an-id-with-a-colon", |s| bad_id(s, "a:b")),
-    ("an-empty-id", |s| bad_id(s, "")),
-    ("a-bundle-that-is-missing", |s| bad_bundle(s, "missing")),
-    ("a-bundle-that-is-a-file", |s| bad_bundle(s, "canary/zero")),
-    ("a-bundle-that-is-a-loop-of-links", |s| {
+    ("i-31-an-id-with-a-path", |s| bad_id(s, "../x")),
+    ("i-31-an-id-with-a-slash", |s| bad_id(s, "a/b")),
+    ("i-31-an-id-of-two-dots", |s| bad_id(s, "..")),
+    ("i-31-an-id-of-one-dot", |s| bad_id(s, ".")),
+    ("i-31-an-id-with-a-space", |s| bad_id(s, "a b")),
+    ("i-31-an-id-with-a-newline", |s| bad_id(s, "a\nb")),
+    ("i-31-an-id-with-a-colon", |s| bad_id(s, "a:b")),
+    ("i-31-an-empty-id", |s| bad_id(s, "")),
+    ("i-34-a-bundle-that-is-missing", |s| bad_bundle(s, "missing")),
+    ("i-34-a-bundle-that-is-a-file", |s| bad_bundle(s, "canary/zero")),
+    ("i-34-a-bundle-that-is-a-loop-of-links", |s| {
         symlink("loop", s.dir.join("loop")).unwrap();
         bad_bundle(s, "loop");
     }),
-    ("a-root-that-is-a-file", |s| {
+    ("i-35-a-root-that-is-a-file", |s| {
         fs::write(s.root(), "").unwrap();
         let bundle = s.bundle("b");
         let outcome = s.container("a", &bundle).create();
         refused(s, &outcome, "");
     }),
-    ("a-root-on-a-full-file-system", |s| {
+    ("i-35-a-root-on-a-full-file-system", |s| {
         s.bound_root("size=4k,nr_inodes=64");
         fs::write(s.root().join("full"), [0; 4096]).unwrap();
         let outcome = s.container("a", &s.bundle("b")).create();
         refused(s, &outcome, "no space");
     }),
-    ("an-id-that-is-in-use", |s| {
+    ("i-32-an-id-that-is-in-use", |s| {
         let bundle = s.bundle("b");
         let c = s.container("a", &bundle);
         c.create().ok();
@@ -55,52 +56,124 @@ pub(super) const COMMON: &[Entry] = &[
         assert_eq!(c.status(), "created");
         assert_eq!(c.state()["bundle"], bundle.path.display().to_string());
     }),
-    ("a-pid-file-in-a-missing-directory", |s| {
+    ("i-36-a-pid-file-in-a-missing-directory", |s| {
         let bundle = s.bundle("b").path.display().to_string();
         let file = s.dir.join("missing/pid").display().to_string();
         let outcome = s.run(["create", "--bundle", &bundle, "--pid-file", &file, &s.id("a")]);
         refused(s, &outcome, "pid");
     }),
-    ("an-unknown-command-exits-with-3", |s| {
+    ("i-40-an-unknown-command-exits-with-3", |s| {
         let outcome = s.run(["frobnicate", &s.id("a")]);
         assert_eq!(outcome.code, 3, "{}", outcome.stderr);
     }),
-    ("an-unknown-option", |s| {
+    ("i-40-an-unknown-option", |s| {
         s.run(["create", "--frobnicate", &s.id("a")]).fails();
     }),
 ];
 
 /// Ours.
 pub(super) const OURS: &[Entry] = &[
-    ("a-monitor-that-is-not-installed", |s| monitor(s, "/nonexistent/qemu", "/nonexistent/qemu")),
-    ("a-monitor-that-is-a-directory", |s| monitor(s, "/usr/bin", "/usr/bin")),
-    ("a-monitor-that-is-not-executable", |s| {
+    ("i-49-a-monitor-that-is-not-installed", |s| monitor(s, "/nonexistent/qemu", "/nonexistent/qemu")),
+    ("i-49-a-monitor-that-is-a-directory", |s| monitor(s, "/usr/bin", "/usr/bin")),
+    ("i-49-a-monitor-that-is-not-executable", |s| {
         let path = s.dir.join("monitor");
         fs::write(&path, "").unwrap();
         monitor(s, &path.display().to_string(), "monitor");
     }),
-    ("a-monitor-that-exits-before-its-greeting", |s| {
+    ("i-49-a-monitor-of-another-machine", |s| {
+        changed_monitor(s, "monitors.qemu.path", |bytes| {
+            bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
+        });
+    }),
+    ("i-49-a-monitor-that-is-cut", |s| changed_monitor(s, "monitors.qemu.path", |bytes| bytes.truncate(100))),
+    ("i-49-a-monitor-that-is-empty", |s| changed_monitor(s, "monitors.qemu.path", Vec::clear)),
+    ("i-49-a-monitor-that-is-a-script", |s| {
+        changed_monitor(s, "not a usable ELF file", |bytes| *bytes = b"#!/bin/sh\n".to_vec());
+    }),
+    ("i-49-a-monitor-without-its-loader", |s| {
+        changed_monitor(s, "/lib64/ld-none-x86-64", |bytes| {
+            let name = b"/lib64/ld-linux-x86-64";
+            let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+            bytes[at..at + name.len()].copy_from_slice(b"/lib64/ld-none-x86-64\0");
+        });
+    }),
+    ("i-49-a-monitor-without-its-library", |s| {
+        changed_monitor(s, "libn.so.6", |bytes| {
+            let at = bytes.windows(9).position(|window| window == b"libc.so.6").unwrap();
+            bytes[at + 3] = b'n';
+        });
+    }),
+    ("i-49-a-monitor-that-others-may-exchange", |s| {
+        let path = s.dir.join("monitor");
+        fs::copy("/bin/true", &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        monitor(s, &path.display().to_string(), "monitors.qemu.path");
+    }),
+    ("i-49-a-monitor-by-relative-path", |s| monitor(s, "bin/qemu", "monitors.qemu.path")),
+    ("i-50-a-monitor-that-exits-with-127", |s| {
+        start_with_probe(s, &["probe=brief", "probe=exit:127"]);
+    }),
+    ("i-50-a-monitor-that-hangs", |s| {
+        let settings =
+            |path: &str| format!("[runtime]\nstart_timeout = 1\n[monitors.qemu]\npath = \"{path}\"\n");
+        let bundle = linux_on_probe(s, &["probe=quiet", "probe=sleep"]);
+        fs::write(&s.settings, settings(&probe().display().to_string())).unwrap();
+        let error = start_fails(s, &bundle);
+        assert!(error.contains("within 1 s"), "{error}");
+    }),
+    ("i-50-a-monitor-that-prints-a-gibibyte", |s| {
+        start_with_probe(s, &["probe=brief", "probe=print:1024", "probe=exit:1"]);
+    }),
+    ("i-51-dev-kvm-is-missing-and-wanted", |s| {
+        without_kvm(s, "mount -t tmpfs none /dev", "cannot be opened");
+    }),
+    ("i-51-dev-kvm-is-a-file-and-wanted", |s| {
+        without_kvm(s, "mount -t tmpfs none /dev && : > /dev/kvm", "/dev/kvm");
+    }),
+    ("i-51-dev-kvm-is-another-device-and-wanted", |s| {
+        without_kvm(s, "mount --bind /dev/null /dev/kvm", "/dev/kvm");
+    }),
+    ("i-52-dev-net-tun-is-missing", |s| {
+        let _network = Network(s);
+        let path = Network::make(s, &Network::usual());
+        let bundle = linux_on_probe(s, &["probe=quiet", "probe=qmp"]).namespace("network", Some(&path));
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let outcome = in_mount_namespace(s, "mount -t tmpfs none /dev/net", &["start", &c.id]);
+        super::one_line(s, &outcome, "/dev/net/tun");
+        command::until("the container is stopped", || c.status() == "stopped");
+        c.delete().ok();
+    }),
+    ("i-50-a-monitor-that-exits-before-its-greeting", |s| {
         let error = start_with_probe(s, &["probe=brief", "probe=stderr:sentinel", "probe=exit:1"]);
         assert!(error.contains("sentinel"), "the monitor's last line is missing: {error}");
     }),
-    ("a-monitor-that-exits-with-0-before-its-greeting", |s| {
+    ("i-50-a-monitor-that-exits-with-0-before-its-greeting", |s| {
         start_with_probe(s, &["probe=brief", "probe=exit:0"]);
     }),
-    ("a-monitor-that-dies-of-a-signal", |s| {
+    ("i-50-a-monitor-that-dies-of-a-signal", |s| {
         start_with_probe(s, &["probe=brief", "probe=signal:11"]);
     }),
-    ("a-profile-under-which-nothing-can-be-executed", |s| {
+    ("i-29-a-profile-under-which-nothing-can-be-executed", |s| {
         let only_read = json!([{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]);
         let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": only_read});
         start_fails(s, &linux_on_probe(s, &["probe=brief"]).with("/linux/seccomp", profile));
     }),
-    ("a-network-device-without-network", |s| {
+    ("i-53-a-kernel-of-a-tebibyte", |s| {
+        let bundle = s.bundle("b").spt("hello");
+        let file = fs::File::create(bundle.rootfs().join(crate::image::KERNEL)).unwrap();
+        // A hole; the ledger would read it for hours, so the tree is not watched.
+        file.set_len(1 << 40).unwrap();
+        let outcome = s.container("a", &bundle).create();
+        refused(s, &outcome, "binary");
+    }),
+    ("i-58-a-network-device-without-network", |s| {
         let service = Declared { name: "service".into(), net: true };
         let bundle = s.bundle("b").unikernel(&idle_with(&[service]), &SPT);
         let error = start_fails(s, &bundle);
         assert!(error.contains("service"), "{error}");
     }),
-    ("a-root-that-is-full-at-start", |s| {
+    ("i-35-a-root-that-is-full-at-start", |s| {
         s.bound_root("size=256k,nr_inodes=64");
         let c = s.container("a", &s.bundle("b").spt("idle"));
         c.create().ok();
@@ -113,15 +186,49 @@ pub(super) const OURS: &[Entry] = &[
         let left = s.leftovers();
         assert!(left.is_empty(), "{left:#?}");
     }),
-    ("a-configuration-file-with-a-syntax-error", |s| {
+    ("i-48-a-configuration-file-with-a-syntax-error", |s| {
         fs::write(&s.settings, "[monitors\n").unwrap();
         create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
     }),
-    ("a-configuration-file-that-others-may-write", |s| {
+    ("i-48-a-syntax-error-has-line-and-column", |s| {
+        fs::write(&s.settings, "[runtime]\ndelegate = \n").unwrap();
+        create_is_refused(s, &s.bundle("b").spt("hello"), "line 2, column");
+    }),
+    ("i-48-an-unknown-key-of-the-configuration-is-told", |s| {
+        fs::write(&s.settings, "[runtime]\nfuture = 1\n").unwrap();
+        let c = s.container("a", &s.bundle("b").spt("hello"));
+        c.create().ok();
+        assert_eq!(s.log().iter().filter(|line| line.contains("runtime.future")).count(), 1, "{:?}", s.log());
+    }),
+    ("i-48-a-configuration-value-of-another-type", |s| {
+        fs::write(&s.settings, "[runtime]\nstart_timeout = \"x\"\n").unwrap();
+        create_is_refused(s, &s.bundle("b").spt("hello"), "start_timeout");
+    }),
+    ("i-48-a-configuration-file-that-is-a-directory", |s| {
+        fs::remove_file(&s.settings).unwrap();
+        fs::create_dir(&s.settings).unwrap();
+        create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
+    }),
+    ("i-48-a-configuration-file-that-is-no-text", |s| {
+        fs::write(&s.settings, b"\xff\xfe").unwrap();
+        create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
+    }),
+    ("i-48-a-configuration-file-of-somebody-else", |s| {
+        std::os::unix::fs::chown(&s.settings, Some(65_534), None).unwrap();
+        create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
+    }),
+    ("i-48-a-monitor-in-a-user-s-home", |s| {
+        let home = s.dir.join("home");
+        fs::create_dir(&home).unwrap();
+        fs::copy("/bin/true", home.join("qemu")).unwrap();
+        std::os::unix::fs::chown(&home, Some(1000), None).unwrap();
+        monitor(s, &home.join("qemu").display().to_string(), "1000");
+    }),
+    ("i-48-a-configuration-file-that-others-may-write", |s| {
         fs::set_permissions(&s.settings, fs::Permissions::from_mode(0o666)).unwrap();
         create_is_refused(s, &s.bundle("b").spt("hello"), "config.toml");
     }),
-    ("exec-on-a-unikernel-answers-255-at-once", |s| {
+    ("i-40-exec-on-a-unikernel-answers-255-at-once", |s| {
         let c = s.container("a", &s.bundle("b").spt("idle"));
         c.launch();
         let outcome = s.run(["exec", &c.id, "sh"]);
@@ -144,6 +251,34 @@ fn bad_id(s: &Sandbox, id: &str) {
 fn bad_bundle(s: &Sandbox, path: &str) {
     let outcome = s.run(["create", "--bundle", &s.dir.join(path).display().to_string(), &s.id("a")]);
     refused(s, &outcome, "");
+}
+
+/// The runtime in a mount namespace of its own that `script` changes.
+fn in_mount_namespace(s: &Sandbox, script: &str, words: &[&str]) -> command::Outcome {
+    let (runtime, output) = s.command(words);
+    let mut command = std::process::Command::new("unshare");
+    let script = format!("{script} && exec \"$@\"");
+    command.args(["-m", "sh", "-c", &script, "sh"]).arg(runtime.get_program()).args(runtime.get_args());
+    command.env("URUNC_CONFIG_FILE", &s.settings).current_dir(&s.dir);
+    command::run(&mut command, &output)
+}
+
+/// `create` of a Linux guest whose monitor may not emulate, where /dev/kvm does not do.
+fn without_kvm(s: &Sandbox, script: &str, word: &str) {
+    fs::write(&s.settings, "[monitors.qemu]\nallow_emulation = false\n").unwrap();
+    let bundle = s.bundle("b").linux().path.display().to_string();
+    let outcome = in_mount_namespace(s, script, &["create", "--bundle", &bundle, &s.id("a")]);
+    refused(s, &outcome, word);
+}
+
+/// A copy of a dynamic program that is changed, as monitor.
+fn changed_monitor(s: &Sandbox, word: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = s.dir.join("monitor");
+    let mut bytes = fs::read("/bin/true").unwrap();
+    change(&mut bytes);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    monitor(s, &path.display().to_string(), word);
 }
 
 fn monitor(s: &Sandbox, path: &str, word: &str) {

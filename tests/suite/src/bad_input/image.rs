@@ -11,6 +11,11 @@ fn key(bundle: Bundle, name: &'static str, value: &'static str) -> Bundle {
     bundle.keys(&replaced(&SPT, name, value))
 }
 
+fn json_is(bundle: Bundle, content: &[u8]) -> Bundle {
+    fs::write(bundle.rootfs().join("urunc.json"), content).unwrap();
+    bundle
+}
+
 fn kernel_is(bundle: Bundle, make: impl FnOnce(&std::path::Path)) -> Bundle {
     let path = bundle.rootfs().join(KERNEL);
     fs::remove_file(&path).unwrap();
@@ -20,24 +25,69 @@ fn kernel_is(bundle: Bundle, make: impl FnOnce(&std::path::Path)) -> Bundle {
 
 /// On the spt bundle.
 pub(super) const ROWS: &[Row] = &[
-    ("an-unknown-guest", "unikernelType", |b| key(b, "unikernelType", "toaster")),
-    ("an-unknown-monitor", "hypervisor", |b| key(b, "hypervisor", "toaster")),
-    ("a-monitor-in-upper-case", "hypervisor", |b| key(b, "hypervisor", "SPT")),
-    ("a-guest-that-the-monitor-cannot-run", "pair", |b| key(b, "unikernelType", "linux")),
-    ("only-the-guest-is-named", "hypervisor", |b| b.keys(&[("unikernelType", "solo5")])),
-    ("no-kernel-is-named", "binary", |b| b.keys(&SPT[..2])),
-    ("an-annotation-that-is-bad-base64-of-nothing", "hypervisor", |b| {
+    ("i-45-an-unknown-guest", "unikernelType", |b| key(b, "unikernelType", "toaster")),
+    ("i-45-an-unknown-monitor", "hypervisor", |b| key(b, "hypervisor", "toaster")),
+    ("i-45-a-monitor-in-upper-case", "hypervisor", |b| key(b, "hypervisor", "SPT")),
+    ("i-46-a-guest-that-the-monitor-cannot-run", "pair", |b| key(b, "unikernelType", "linux")),
+    ("i-43-only-the-guest-is-named", "hypervisor", |b| b.keys(&[("unikernelType", "solo5")])),
+    ("i-43-no-kernel-is-named", "binary", |b| b.keys(&SPT[..2])),
+    ("i-44-an-annotation-that-is-bad-base64-of-nothing", "hypervisor", |b| {
         b.annotations(&replaced(&SPT, "hypervisor", "c3B0=====")) // neither a monitor nor base64
     }),
-    ("urunc-json-is-no-json", "urunc.json", |b| {
+    ("i-43-only-the-monitor-is-named", "unikernelType", |b| b.keys(&[("hypervisor", "spt")])),
+    ("i-43-only-the-kernel-is-named", "unikernelType", |b| b.keys(&[("binary", "/.boot/kernel")])),
+    ("i-43-only-the-guest-is-annotated", "hypervisor", |b| b.annotations(&[("unikernelType", "solo5")])),
+    ("i-43-only-a-command-line-is-annotated", "unikernelType", |b| b.annotations(&[("cmdline", "x")])),
+    ("i-43-a-path-of-4097-bytes", "binary", |b| {
+        b.annotations(&replaced(&SPT, "binary", &format!("/{}", "x".repeat(4096))))
+    }),
+    ("i-43-a-name-of-68-bytes", "unikernelType", |b| {
+        b.annotations(&replaced(&SPT, "unikernelType", &"x".repeat(68)))
+    }),
+    ("i-44-base64-of-base64-of-a-monitor", "hypervisor", |b| {
+        b.annotations(&replaced(&SPT, "hypervisor", "YzNCMA=="))
+    }),
+    ("i-44-base64-without-its-end", "hypervisor", |b| b.annotations(&replaced(&SPT, "hypervisor", "c3B"))),
+    ("i-44-base64-of-a-newline", "hypervisor", |b| b.annotations(&replaced(&SPT, "hypervisor", "c3B0Cg=="))),
+    ("i-45-a-guest-in-upper-case", "unikernelType", |b| key(b, "unikernelType", "Solo5")),
+    ("i-45-a-guest-with-a-space", "unikernelType", |b| key(b, "unikernelType", "solo5 ")),
+    ("i-46-a-solo5-guest-on-qemu", "pair", |b| key(b, "hypervisor", "qemu")),
+    ("i-46-a-mirage-guest-on-qemu", "", |b| {
+        b.keys(&replaced(&replaced(&SPT, "hypervisor", "qemu"), "unikernelType", "mirage"))
+    }),
+    ("i-47-urunc-json-is-empty", "urunc.json", |b| json_is(b, b"")),
+    ("i-47-urunc-json-without-a-guest", "unikernelType", |b| b.keys(&SPT[1..])),
+    ("i-47-urunc-json-names-a-kernel-of-the-host", "bootKernel", |b| {
+        let keys = [&SPT[..], &[("bootKernel", "/boot/vmlinuz")]].concat();
+        b.keys(&keys)
+    }),
+    ("i-47-urunc-json-has-numbers", "urunc.json", |b| {
+        json_is(b, br#"{"com.urunc.unikernel.unikernelType": 5}"#)
+    }),
+    ("i-47-urunc-json-is-a-directory", "urunc.json", |b| {
+        fs::remove_file(b.rootfs().join("urunc.json")).unwrap();
+        fs::create_dir(b.rootfs().join("urunc.json")).unwrap();
+        b
+    }),
+    ("i-47-urunc-json-is-a-fifo", "urunc.json", |b| {
+        let path = b.rootfs().join("urunc.json");
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        b
+    }),
+    ("i-47-urunc-json-is-no-base64", "unikernelType", |b| {
+        json_is(b, br#"{"com.urunc.unikernel.unikernelType": "%%%"}"#)
+    }),
+    ("i-47-urunc-json-is-a-mebibyte-of-brackets", "urunc.json", |b| json_is(b, &vec![b'['; 1 << 20])),
+    ("i-47-urunc-json-is-no-json", "urunc.json", |b| {
         fs::write(b.rootfs().join("urunc.json"), "{").unwrap();
         b
     }),
-    ("urunc-json-is-an-array", "urunc.json", |b| {
+    ("i-47-urunc-json-is-an-array", "urunc.json", |b| {
         fs::write(b.rootfs().join("urunc.json"), "[]").unwrap();
         b
     }),
-    ("urunc-json-is-a-gigabyte", "urunc.json", |b| {
+    ("i-47-urunc-json-is-a-gigabyte", "urunc.json", |b| {
         fs::File::options()
             .write(true)
             .open(b.rootfs().join("urunc.json"))
@@ -46,51 +96,55 @@ pub(super) const ROWS: &[Row] = &[
             .unwrap();
         b
     }),
-    ("mountRootfs-is-no-bool", "mountRootfs", |b| key(b, "mountRootfs", "perhaps")),
-    ("the-kernel-is-missing", "binary", |b| key(b, "binary", "/.boot/missing")),
-    ("the-kernel-is-a-directory", "binary", |b| key(b, "binary", "/.boot")),
-    ("the-kernel-is-a-fifo", "binary", |b| {
+    ("i-43-mountRootfs-is-no-bool", "mountRootfs", |b| key(b, "mountRootfs", "perhaps")),
+    ("i-53-the-kernel-is-missing", "binary", |b| key(b, "binary", "/.boot/missing")),
+    ("i-53-the-kernel-is-a-directory", "binary", |b| key(b, "binary", "/.boot")),
+    ("i-53-the-kernel-is-a-fifo", "binary", |b| {
         kernel_is(b, |path| {
             assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
         })
     }),
-    ("the-kernel-is-a-link-out-of-the-image", "binary", |b| {
+    ("i-53-the-kernel-is-a-link-out-of-the-image", "binary", |b| {
         kernel_is(b, |path| symlink("/etc/shadow", path).unwrap())
     }),
-    ("the-kernel-is-a-relative-link-out-of-the-image", "binary", |b| {
+    ("i-53-the-kernel-is-a-relative-link-out-of-the-image", "binary", |b| {
         kernel_is(b, |path| symlink("../../../../../../../../etc/shadow", path).unwrap())
     }),
-    ("the-kernel-is-a-loop-of-links", "binary", |b| kernel_is(b, |path| symlink("kernel", path).unwrap())),
-    ("the-kernel-path-leaves-the-image", "binary", |b| key(b, "binary", "../../canary/file")),
-    ("the-kernel-path-has-dots-inside", "binary", |b| key(b, "binary", "/.boot/../../../canary/file")),
-    ("the-kernel-path-has-a-space", "binary", |b| key(b, "binary", "/.boot/kernel -x")),
-    ("the-kernel-path-begins-with-a-dash", "binary", |b| key(b, "binary", "-kernel")),
-    ("the-kernel-path-is-the-root", "binary", |b| key(b, "binary", "/")),
-    ("a-block-image-for-a-guest-without-block-device", "block", |b| {
+    ("i-53-the-kernel-is-a-loop-of-links", "binary", |b| {
+        kernel_is(b, |path| symlink("kernel", path).unwrap())
+    }),
+    ("i-53-the-kernel-path-leaves-the-image", "binary", |b| key(b, "binary", "../../canary/file")),
+    ("i-53-the-kernel-path-has-dots-inside", "binary", |b| key(b, "binary", "/.boot/../../../canary/file")),
+    ("i-53-the-kernel-path-has-a-space", "binary", |b| key(b, "binary", "/.boot/kernel -x")),
+    ("i-53-the-kernel-path-begins-with-a-dash", "binary", |b| key(b, "binary", "-kernel")),
+    ("i-53-the-kernel-path-is-the-root", "binary", |b| key(b, "binary", "/")),
+    ("i-58-a-block-image-for-a-guest-without-block-device", "block", |b| {
         fs::write(b.rootfs().join("disk"), [0; 4096]).unwrap();
         key(b, "block", "/disk")
     }),
-    ("a-guest-with-a-block-device-without-image", "block", |b| b.spt("block")),
-    ("a-block-image-of-an-odd-size", "block", |b| {
+    ("i-58-a-guest-with-a-block-device-without-image", "block", |b| b.spt("block")),
+    ("i-59-a-block-image-of-an-odd-size", "block", |b| {
         let b = b.spt("block").keys(&replaced(&SPT, "block", "/disk"));
         fs::write(b.rootfs().join("disk"), [0; 513]).unwrap();
         b
     }),
-    ("a-block-image-that-is-missing", "block", |b| b.spt("block").keys(&replaced(&SPT, "block", "/disk"))),
-    ("a-command-line-of-nine-kilobytes", "command line", |b| {
+    ("i-59-a-block-image-that-is-missing", "block", |b| {
+        b.spt("block").keys(&replaced(&SPT, "block", "/disk"))
+    }),
+    ("i-61-a-command-line-of-nine-kilobytes", "command line", |b| {
         b.with("/process/args", json!(["x".repeat(9 * 1024)]))
     }),
-    ("an-argument-with-a-nul", "", |b| b.with("/process/args", json!(["a\0b"]))),
-    ("a-memory-limit-of-one-mebibyte", "memory", |b| {
+    ("i-15-an-argument-with-a-nul", "", |b| b.with("/process/args", json!(["a\0b"]))),
+    ("i-26-a-memory-limit-of-one-mebibyte", "memory", |b| {
         b.with("/linux/resources/memory", json!({"limit": 1 << 20}))
     }),
-    ("a-user-namespace", "user", |b| {
+    ("i-22-a-user-namespace", "user", |b| {
         let b = b
             .namespace("user", None)
             .with("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}]));
         b.with("/linux/gidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}]))
     }),
-    ("a-volume", "mounts", |mut b| {
+    ("i-23-a-volume", "mounts", |mut b| {
         let volume = json!({"destination": "/data", "type": "bind", "source": "/tmp", "options": ["rbind"]});
         b.config["mounts"].as_array_mut().unwrap().push(volume);
         b.write();
@@ -100,25 +154,25 @@ pub(super) const ROWS: &[Row] = &[
 
 /// On the Linux bundle.
 pub(super) const LINUX_ROWS: &[Row] = &[
-    ("a-linux-kernel-that-is-text", "binary", |b| {
+    ("i-53-a-linux-kernel-that-is-text", "binary", |b| {
         fs::write(b.rootfs().join(KERNEL), "#!/bin/sh\n").unwrap();
         b
     }),
-    ("an-initrd-that-is-missing", "initrd", |b| b.keys(&replaced(&LINUX, "initrd", "/.boot/missing"))),
-    ("an-initrd-that-is-a-link-out-of-the-image", "initrd", |b| {
+    ("i-60-an-initrd-that-is-missing", "initrd", |b| b.keys(&replaced(&LINUX, "initrd", "/.boot/missing"))),
+    ("i-60-an-initrd-that-is-a-link-out-of-the-image", "initrd", |b| {
         symlink("/etc/shadow", b.rootfs().join(".boot/initrd")).unwrap();
         b.keys(&replaced(&LINUX, "initrd", "/.boot/initrd"))
     }),
-    ("an-argument-with-a-newline-on-a-kernel-line", "command line", |b| {
+    ("i-15-an-argument-with-a-newline-on-a-kernel-line", "command line", |b| {
         b.with("/process/args", json!(["a\nb"]))
     }),
-    ("an-argument-with-a-double-quote-on-a-kernel-line", "command line", |b| {
+    ("i-15-an-argument-with-a-double-quote-on-a-kernel-line", "command line", |b| {
         b.with("/process/args", json!(["a\"b"]))
     }),
-    ("a-linux-guest-in-one-mebibyte", "memory", |b| {
+    ("i-26-a-linux-guest-in-one-mebibyte", "memory", |b| {
         b.with("/linux/resources/memory", json!({"limit": 1 << 20}))
     }),
-    ("the-whole-tree-as-root-file-system", "mountRootfs", |b| {
+    ("i-46-the-whole-tree-as-root-file-system", "mountRootfs", |b| {
         b.keys(&replaced(&LINUX, "mountRootfs", "true"))
     }),
 ];

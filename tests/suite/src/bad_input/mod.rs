@@ -1,12 +1,15 @@
 //! Bad input: one line that names what to change, exit code 1, and a host exactly as before.
 
+mod command_line;
 mod config;
 pub(crate) mod host;
 mod image;
 mod kernel;
+mod request;
 
 use crate::bundle::Bundle;
 use crate::command::Outcome;
+use crate::container::Container;
 use crate::harness::Case;
 use crate::sandbox::Sandbox;
 use serde_json::Value;
@@ -24,6 +27,12 @@ pub fn cases() -> Vec<Case> {
     };
     let mut cases = rows("bad-config", config::ROWS, |s| s.bundle("b"));
     cases.extend(host::COMMON.iter().map(|&(name, run)| Case::new("bad-config", name, run)));
+    cases.extend(rows("bad-request", request::REFUSED, |s| s.bundle("b").spt("hello")));
+    let taken = |&(name, change): &(&'static str, fn(Bundle) -> Bundle)| {
+        Case::new("bad-request", name, move |s: &Sandbox| is_taken(s, &change(s.bundle("b").spt("hello"))))
+    };
+    cases.extend(request::TAKEN.iter().map(taken));
+    cases.extend(command_line::CASES.iter().map(|&(name, run)| Case::new("bad-request", name, run)));
     cases.extend(rows("bad-image", image::ROWS, |s| s.bundle("b").spt("hello")));
     cases.extend(rows("bad-image", image::LINUX_ROWS, |s| s.bundle("b").linux()));
     cases.extend(rows("bad-image", kernel::ROWS, |s| s.bundle("b").spt("hello")));
@@ -37,6 +46,19 @@ fn create_is_refused(s: &Sandbox, bundle: &Bundle, word: &str) {
     s.trees.borrow_mut().push(bundle.path.clone());
     let outcome = s.container("a", bundle).create();
     refused(s, &outcome, word);
+}
+
+/// `create`, `start` and `delete` of this bundle must do.
+fn is_taken(s: &Sandbox, bundle: &Bundle) {
+    let c = s.container("a", bundle);
+    c.launch();
+    command_line::ended(&c);
+}
+
+/// The command failed in one line with `word`, and the container is what it was.
+fn stays(c: &Container<'_>, outcome: &Outcome, status: &str, word: &str) {
+    one_line(c.sandbox, outcome, word);
+    assert_eq!(c.status(), status);
 }
 
 /// The last command said one line that has `word` in it, and the host is as before.
@@ -60,6 +82,6 @@ pub(crate) fn one_line(s: &Sandbox, outcome: &Outcome, word: &str) {
         panic!("{} error lines instead of one: {errors:?}", errors.len())
     };
     assert!(error.len() <= 400, "{} bytes: {error}", error.len());
-    assert!(!error.trim_end().contains('\n'), "several lines: {error:?}");
+    assert!(!error.trim_end().contains(char::is_control), "several lines, or keys of a terminal: {error:?}");
     assert!(error.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not named in: {error}");
 }

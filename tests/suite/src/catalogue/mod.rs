@@ -1,8 +1,13 @@
 //! The attack catalogue: what went wrong in runtimes and monitors like this one. Each entry that applies to what is built
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
+mod descriptors;
+mod guests;
+mod metadata;
 mod paths;
+mod qmp;
 mod races;
+mod storage;
 
 use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
@@ -18,8 +23,17 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group `catalogue`.
 pub fn cases() -> Vec<Case> {
-    let files = [paths::cases(), races::cases()];
-    files.into_iter().flatten().collect()
+    [
+        paths::cases(),
+        races::cases(),
+        storage::cases(),
+        metadata::cases(),
+        guests::cases(),
+        descriptors::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The cases of one file.

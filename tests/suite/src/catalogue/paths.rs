@@ -269,11 +269,11 @@ fn file_arguments(s: &Sandbox) {
     assert!(!canary.join("new").exists());
 }
 
-/// Makes something at a path.
-type Make = fn(&Path);
+/// Something by name, and how it is made.
+type Object = (&'static str, fn(&Path));
 
 /// What may be in an image in place of a file.
-const OBJECTS: &[(&str, Make)] = &[
+const OBJECTS: &[Object] = &[
     ("fifo", |path| {
         rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap();
     }),

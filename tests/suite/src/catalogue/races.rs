@@ -92,8 +92,9 @@ fn restricted(mountinfo: &str) {
     let mut binds = 0;
     for line in mountinfo.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
-        // proc_pid_mountinfo(5): the fourth field is the root of the mount within its file system.
-        if fields[3] == "/" {
+        // proc_pid_mountinfo(5): the fourth field is the root of the mount within its file system. The private root is a
+        // directory of its own file system.
+        if fields[3] == "/" || fields[4] == "/" {
             continue;
         }
         binds += 1;

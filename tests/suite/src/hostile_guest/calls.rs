@@ -2,15 +2,16 @@
 
 use super::{case, seed};
 use crate::bundle::Bundle;
-use crate::chaos::scaled;
+use crate::chaos::{Random, scaled};
 use crate::command::wait;
 use crate::harness::Case;
 use crate::image::{SPT, guest};
-use crate::reality::network::Network;
+use crate::reality::network::{Network, ip};
 use crate::sandbox::{Sandbox, text};
 use serde_json::json;
 use std::fs;
 use std::io::Read;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -63,9 +64,34 @@ fn run(s: &Sandbox, bundle: &Bundle, words: &str) -> (i32, String) {
     (code, tail.join().expect("no panic"))
 }
 
+/// Sends datagrams to the guest, until this process ends: from the host's end of the network, where its device is known.
+fn traffic() {
+    let pid = std::process::id();
+    let device = format!("suite{pid}");
+    // 198.18.0.0/15 is for tests of network devices, RFC 2544.
+    let address = move |host: u32| Ipv4Addr::from_bits(0xc612_0000 | (pid & 0x7fff) << 2 | host);
+    let mac = &Network::usual().devices[0].mac;
+    ip(&format!("link set {device} up"));
+    ip(&format!("addr add {}/30 dev {device}", address(1)));
+    ip(&format!("neigh add {} lladdr {mac} dev {device}", address(2)));
+    let socket = UdpSocket::bind((address(1), 0)).expect("an address of ours");
+    let mut random = Random(seed());
+    std::thread::spawn(move || {
+        loop {
+            for _ in 0..16 {
+                let bytes = vec![0x5a; usize::try_from(random.below(1400)).expect("small")];
+                // The network goes before this process.
+                let _ = socket.send_to(&bytes, (address(2), 9));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
+
 fn allowed(s: &Sandbox, seed: u64) {
     let _network = Network(s);
     Network::make(s, &Network::usual());
+    traffic();
     let calls = scaled(CALLS);
     let (code, tail) = run(s, &bundle(s), &format!("{seed} {calls}"));
     let last = tail.lines().last().unwrap_or_default();

@@ -31,6 +31,20 @@ pub(super) const CASES: &[Entry] = &[
         }
     }),
     ("a-namespace-with-path-is-joined", joined),
+    ("root-propagation-is-the-container-s-only", |s| {
+        // The third optional field of proc_pid_mountinfo(5); a shared mount that reached the host would stay there.
+        for (word, field) in
+            [("rprivate", ""), ("rslave", ""), ("rshared", "shared:"), ("unbindable", "unbindable")]
+        {
+            let c = s.container(word, &s.bundle(word).with("/linux/rootfsPropagation", json!(word)));
+            c.create().ok();
+            let mounts = text(&std::path::PathBuf::from(format!("/proc/{}/mountinfo", c.pid())));
+            let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
+            let options = root.split(" - ").next().unwrap().split(' ').skip(6).collect::<Vec<_>>().join(" ");
+            assert!(options.contains(field), "{word}: {root}");
+            assert!(!field.is_empty() || !options.contains("shared"), "{word}: {root}");
+        }
+    }),
     ("the-host-network-by-path-is-the-host-network", |s| {
         let path = format!("/proc/{}/ns/net", std::process::id());
         let c = s.container("a", &s.bundle("b").namespace("network", Some(&path)));

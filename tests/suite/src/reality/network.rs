@@ -17,7 +17,8 @@ impl Drop for Network<'_> {
     }
 }
 
-fn ip(words: &str) {
+/// Runs `ip` with these words.
+pub(crate) fn ip(words: &str) {
     assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success(), "ip {words}");
 }
 

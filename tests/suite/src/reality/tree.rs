@@ -68,6 +68,19 @@ impl Differences {
         self.paths(plan, c);
         self.objects(plan, bundle, c);
         self.readonly(plan, c);
+        self.mounts(plan, c);
+    }
+
+    /// Nothing is mounted but what the plan names, and one root: the host's is gone.
+    fn mounts(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
+        let (mut planned, below) = (exact(plan), below(&plan.root));
+        for line in c.proc("mountinfo").lines() {
+            let point = line.split(' ').nth(4).unwrap_or_default();
+            // What is below a bound directory of the host came with it.
+            if !planned.remove(point) && !below.iter().any(|bind| Path::new(point).starts_with(bind)) {
+                self.add(format!("mount: {point} is there but not planned, or twice"));
+            }
+        }
     }
 
     /// Every path of the plan exists, and nothing else does.
