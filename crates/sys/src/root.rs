@@ -391,7 +391,7 @@ mod tests {
         // SAFETY: no memory is involved; each question is asked in a process of its own.
         let refused = || crate::child::run(|| unsafe { libc::unshare(libc::CLONE_NEWUSER) }) != 0;
         let code = in_private(|| {
-            set_propagation("rprivate").map_err(|_| 1)?;
+            set_propagation(MountPropagationFlags::PRIVATE).map_err(|_| 1)?;
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
             stack(root.as_fd()).map_err(|_| 3)?;
             let inner = below(root.as_fd()).map_err(|_| 4)?;

@@ -9,6 +9,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut cases: Vec<Case> = suite::lifecycle::cases();
+    cases.extend(suite::machine::cases());
     cases.extend(suite::bad_input::cases());
     cases.extend(suite::crash::cases());
     cases.extend(suite::storm::cases());
