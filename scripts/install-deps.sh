@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
     apparmor busybox-static ca-certificates containerd cpio crun curl docker.io gcc golang-go iproute2 iptables jq kmod
-    libc6-dev nftables procps qemu-system-x86 runc strace util-linux
+    libc6-dev mmdebstrap nftables procps qemu-system-x86 runc strace util-linux
 )
 
 missing=()

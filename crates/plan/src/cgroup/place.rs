@@ -2,7 +2,7 @@
 
 use crate::PlanError;
 
-const FIELD: &str = "linux.cgroupsPath";
+pub(super) const FIELD: &str = "linux.cgroupsPath";
 
 /// A checked path.
 pub(super) struct Place {
@@ -25,12 +25,17 @@ impl Place {
             return refuse("must not contain control characters");
         }
         if !given.starts_with('/') && given.matches(':').count() == 2 {
-            return refuse("slice:prefix:name is for the systemd driver, which is not supported; use a path");
+            return refuse("slice:prefix:name is for systemd's driver; use a path, or --systemd-cgroup");
         }
         if components.is_empty() {
             return refuse("must name a group below the root");
         }
         Ok(Self { absolute: given.starts_with('/'), path: components.join("/") })
+    }
+
+    /// Below the mount point, as systemd has it.
+    pub(super) fn of_unit(path: String) -> Self {
+        Self { absolute: true, path }
     }
 
     /// The path below a mount point in which the runtime's own group is `own`.
