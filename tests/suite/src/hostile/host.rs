@@ -40,7 +40,7 @@ impl<'a> Host<'a> {
     pub(super) fn new(s: &'a Sandbox, uid: u32) -> Self {
         let made = output("ipcmk", &["-M", "4096", "-p", "0666"]);
         let memory = made.split_whitespace().last().expect("an id").to_owned();
-        let bystander = Command::new("sleep").arg("1000").uid(uid).spawn().expect("sleep");
+        let bystander = bystander(uid);
         let host = Self { sandbox: s, bystander, memory, listener: abstract_listener(&s.tag) };
         host.with_files(|path| {
             std::fs::write(path, "").expect("a file");
@@ -114,6 +114,19 @@ impl Drop for Host<'_> {
         self.with_files(|path| {
             let _ = std::fs::remove_file(path);
         });
+    }
+}
+
+/// A process of `uid` whose number none of the jail's own processes has, were it the first of a new pid namespace.
+fn bystander(uid: u32) -> Child {
+    const JAIL: u32 = 1000;
+    loop {
+        let mut child = Command::new("sleep").arg("1000").uid(uid).spawn().expect("sleep");
+        if child.id() > JAIL {
+            return child;
+        }
+        child.kill().expect("kill");
+        child.wait().expect("wait");
     }
 }
 
