@@ -1,4 +1,4 @@
-//! `mutants [--check | --list] [--only TEXT]`: switches one defence after the other off, in a copy of the tree, and
+//! `mutants [--check | --list | --only TEXT...]`: switches one defence after the other off, in a copy of the tree, and
 //! demands that a named test turns red. `--check` only looks whether every fault still applies; `--list` prints the
 //! table of faults.
 #![allow(clippy::print_stdout)]
@@ -37,11 +37,13 @@ fn run() -> Result<ExitCode> {
         ["--check"] => check(&root, &mutants)?,
         ["--list"] => list(&mutants),
         [] => return all_red(&root, &mutants),
-        ["--only", text] => {
-            mutants.retain(|m| m.name.contains(text) || m.catalogue.iter().any(|entry| entry == text));
+        ["--only", ref texts @ ..] => {
+            let means =
+                |m: &Mutant, text: &str| m.name.contains(text) || m.catalogue.iter().any(|e| e == text);
+            mutants.retain(|m| texts.iter().any(|text| means(m, text)));
             return all_red(&root, &mutants);
         }
-        _ => bail!("usage: mutants [--check | --list | --only TEXT]"),
+        _ => bail!("usage: mutants [--check | --list | --only TEXT...]"),
     }
     Ok(ExitCode::SUCCESS)
 }
