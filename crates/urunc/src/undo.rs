@@ -7,19 +7,28 @@ use anyhow::bail;
 use urunc_plan::LaunchPlan;
 use urunc_plan::input::{NamespaceKind, Request};
 use urunc_plan::undo::{Undo, undo};
-use urunc_sys::{cgroup, net, process};
+use urunc_sys::{cgroup, net, process, systemd};
 
 use crate::state::{Container, Store};
 
 /// Longest wait for a killed process, which may sit in an uninterruptible call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Kills a process and waits until it is gone.
+/// Most processes end sooner; one that does not may be frozen.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Kills a container's process, even a frozen one, and waits until it is gone.
 ///
 /// # Errors
 /// It does not end.
-pub fn kill(pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
+pub fn kill(container: &Container, pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
     process::kill(pidfd);
+    if process::wait_readable(&[pidfd], Some(SOON))? == [true] {
+        return Ok(());
+    }
+    if let Ok(plan) = container.plan() {
+        cgroup::thaw(&plan.cgroup);
+    }
     if process::wait_readable(&[pidfd], Some(PATIENCE))? == [true] {
         return Ok(());
     }
@@ -47,6 +56,13 @@ pub fn apply(plan: &LaunchPlan, netns: Option<&OwnedFd>) -> anyhow::Result<()> {
             // A network namespace that nobody can name any more is gone, and the tap with it.
             Undo::Network(tap) => netns.map_or(Ok(()), |netns| net::disconnect(netns.as_fd(), tap)),
             Undo::Cgroup(group) => cgroup::remove(group),
+            Undo::Scope(scope) => {
+                // Its directory is gone: systemd forgets it by itself, only later.
+                systemd::stop_scope(scope).unwrap_or_else(|error| {
+                    log::warn!("systemd does not say that it stopped: {:#}", anyhow::Error::from(error));
+                });
+                Ok(())
+            }
         };
         outcome = outcome.and(done);
     }
