@@ -49,6 +49,7 @@ group lint make lint
 # One selection of packages for tests and programs: another one has other features, and builds the same crates again.
 group unit cargo test --workspace --locked --no-fail-fast
 group programs cargo build --workspace --locked
+group mutants target/debug/mutants --check
 
 # A monitor is trusted only where root alone can write: below a clone in /tmp it is not.
 trusted=$(mktemp -d /var/lib/urunc-test.XXXXXX)

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use urunc_sys::atomic;
+use urunc_sys::{atomic, process};
 
 use crate::state::{FOREIGN, Store};
+
+const SIGCHLD: i32 = 17;
 
 /// Why a container is not ours, stored at create.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,15 +81,27 @@ pub fn exec(runtime: &Path) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("ordinary container: delegate runtime {}", runtime.display()))
 }
 
-/// Runs the other runtime with the argv of this process and waits: its exit code.
+/// Runs the other runtime with the argv of this process and waits: its exit code. A signal that reaches us is its own.
 ///
 /// # Errors
 /// It cannot be started.
 pub fn spawn(runtime: &Path) -> anyhow::Result<u8> {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let status = Command::new(runtime)
+    let child = Command::new(runtime)
         .args(args)
-        .status()
+        .spawn()
         .with_context(|| format!("ordinary container: delegate runtime {}", runtime.display()))?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+    let pidfd = process::pidfd(child.id().cast_signed())?;
+    // Only now: a blocked signal would stay blocked in the other runtime.
+    let signals = process::signals_as_fd()?;
+    loop {
+        if process::wait_readable(&[pidfd.as_fd(), signals.as_fd()], None)?.first() == Some(&true) {
+            return Ok(u8::try_from(process::reap(pidfd.as_fd())?).unwrap_or(255));
+        }
+        while let Some(number) = process::next_signal(signals.as_fd()) {
+            if number != SIGCHLD {
+                let _ = process::signal(pidfd.as_fd(), number);
+            }
+        }
+    }
 }

@@ -14,6 +14,9 @@ use crate::hooks::{self, Place};
 use crate::jail::{self, Materials};
 use crate::{launch, namespaces, signals};
 
+/// Name of the process until it is the monitor.
+pub const NAME: &str = "urunc:[init]";
+
 const SIGPIPE: i32 = 13;
 
 /// What init takes over from `create` through the clone.
@@ -81,7 +84,7 @@ fn fail(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
 
 /// Steps 6 and 7 of ARCHITECTURE.md.
 fn prepare(init: &mut Init) -> Result<(), Failure> {
-    process::set_name("urunc:[init]");
+    process::set_name(NAME);
     // Neighbours in a joined pid namespace must not reach our memory, our descriptors or the host's program file.
     process::hide().step("session")?;
     rustix::process::setsid().step("session")?;

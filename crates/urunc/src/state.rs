@@ -11,7 +11,7 @@ use urunc_plan::{HostFacts, LaunchPlan, Request};
 use urunc_sys::{SysError, atomic, process};
 
 use crate::bundle::Hooks;
-use crate::{seal, settings};
+use crate::{init, seal, settings};
 
 /// Format of the record. A release that adds what `start` may not ignore counts it up.
 pub const VERSION: u32 = 1;
@@ -346,6 +346,8 @@ impl Container {
             (false, Phase::Creating) if status.pid == 0 && self.is_busy() => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
+            // A `start` that died after its frame could not write it down; init went on.
+            (true, Phase::Created) if !is_init(status.pid) => Life::Running,
             (true, Phase::Created) => Life::Created,
             (true, Phase::Running) => Life::Running,
         }
@@ -403,6 +405,11 @@ impl Container {
 
 fn absent(error: &anyhow::Error) -> bool {
     error.downcast_ref::<SysError>().is_some_and(|error| error.source.kind() == ErrorKind::NotFound)
+}
+
+/// Has the process not become the monitor yet?
+fn is_init(pid: i32) -> bool {
+    process::name(pid).is_some_and(|name| name == init::NAME)
 }
 
 /// The container's process, if it has not ended.

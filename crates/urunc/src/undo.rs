@@ -14,12 +14,21 @@ use crate::state::{Container, Store};
 /// Longest wait for a killed process, which may sit in an uninterruptible call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Kills a process and waits until it is gone.
+/// Most processes end sooner; one that does not may be frozen.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Kills a container's process, even a frozen one, and waits until it is gone.
 ///
 /// # Errors
 /// It does not end.
-pub fn kill(pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
+pub fn kill(container: &Container, pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
     process::kill(pidfd);
+    if process::wait_readable(&[pidfd], Some(SOON))? == [true] {
+        return Ok(());
+    }
+    if let Ok(plan) = container.plan() {
+        cgroup::thaw(&plan.cgroup);
+    }
     if process::wait_readable(&[pidfd], Some(PATIENCE))? == [true] {
         return Ok(());
     }

@@ -13,6 +13,7 @@ pub mod container;
 pub mod crash;
 pub mod delegation;
 pub mod differences;
+pub mod faults;
 pub mod harness;
 pub mod hostile;
 pub mod hostile_guest;

@@ -1,4 +1,5 @@
-//! `suite [GROUP]... [--only TEXT]`: runs the groups (default: all) against `RUNTIME`; `suite --list` names the cases.
+//! `suite [GROUP]... [--only TEXT]`: runs the groups (default: all) against `RUNTIME`; `suite --list` names the cases;
+//! `suite --catalogue FILE` renews the table of attacks in FILE.
 #![allow(clippy::print_stdout, clippy::exit)]
 
 use suite::harness::{self, Case};
@@ -17,6 +18,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::faults::cases());
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
     cases.extend(suite::hostile_guest::cases());
@@ -29,6 +31,7 @@ fn main() {
             let case = cases.iter().find(|c| format!("{}/{}", c.group, c.name) == *name);
             std::process::exit(case.map_or(2, harness::run_one));
         }
+        ["--catalogue", file] => std::process::exit(i32::from(!suite::catalogue::refresh(file.as_ref()))),
         ["--list"] => {
             for case in &cases {
                 println!("{}/{}", case.group, case.name);

@@ -105,6 +105,11 @@ impl Sandbox {
         Container::new(self, self.id(name), bundle.path.clone())
     }
 
+    /// A container of a bundle that is there.
+    pub fn container_at<'a>(&'a self, name: &str, bundle: &Path) -> Container<'a> {
+        Container::new(self, self.id(name), bundle.to_owned())
+    }
+
     /// What is this case's.
     pub fn scope(&self) -> Scope {
         let mut trees = self.trees.borrow().clone();

@@ -141,6 +141,19 @@ pub(super) fn processes_in(dir: &Path) -> Result<Vec<i32>> {
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
+/// Are there processes in a group or below it? Not in one that does not exist.
+pub(super) fn is_populated(dir: &Path) -> Result<bool> {
+    if !processes_in(dir)?.is_empty() {
+        return Ok(true);
+    }
+    for below in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) && is_populated(&below.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Text of a file of a line or so, trimmed: one read, as the kernel hands out such a file whole.
 fn read(path: &Path) -> Result<String> {
     let error = |errno| SysError::new("read", path.display().to_string(), errno);

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use urunc_plan::cgroup::facts;
 use urunc_plan::input::CgroupFacts;
@@ -69,6 +69,33 @@ fn apply(plan: &Cgroup, inside: Option<i32>) -> Result<Option<OwnedFd>> {
     Ok(v2)
 }
 
+/// Takes prepared groups for one `create`, until the descriptor is closed everywhere.
+///
+/// # Errors
+/// EBUSY: another `create` is about to put its process there, or has done so.
+pub fn claim(plan: &Cgroup) -> Result<Option<OwnedFd>> {
+    let Some(group) = plan.groups.first() else { return Ok(None) };
+    let name = leaf(group).display().to_string();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
+        .map_err(|errno| SysError::new("open", name.clone(), errno))?;
+    if crate::atomic::lock(dir.as_fd(), false).is_err() || occupied(plan)?.is_some() {
+        return Err(SysError::new("claim", name, Errno::BUSY));
+    }
+    Ok(Some(dir))
+}
+
+/// Lets a frozen container go on (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst): on v1 not even SIGKILL
+/// reaches a frozen process. On v2 it does. Nothing to be done is no error: neither is a group that is gone.
+pub fn thaw(plan: &Cgroup) {
+    for group in plan.groups.iter().filter(|group| !group.v2) {
+        let _ = fs::File::options()
+            .write(true)
+            .open(leaf(group).join("freezer.state"))
+            .and_then(|mut file| io::Write::write_all(&mut file, b"THAWED"));
+    }
+}
+
 /// Moves a process into every v1 group.
 ///
 /// The kernel stops all forks and exits of the machine for it, which costs an RCU grace period (10 to 20 ms) now and
@@ -100,11 +127,11 @@ pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
     plan.groups.last().map_or(Ok(Vec::new()), directory::processes)
 }
 
-/// A group of the plan that already has processes, which are not the container's: ask before the intent is stored,
-/// for [`remove`] kills what it finds.
+/// A group of the plan that already has processes, itself or below, which are not the container's: ask before the
+/// intent is stored, for [`remove`] kills what it finds.
 pub fn occupied(plan: &Cgroup) -> Result<Option<PathBuf>> {
     for group in &plan.groups {
-        if !directory::processes(group)?.is_empty() {
+        if directory::is_populated(&leaf(group))? {
             return Ok(Some(leaf(group)));
         }
     }

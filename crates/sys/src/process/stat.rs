@@ -31,6 +31,12 @@ pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(&String::from_utf8_lossy(&bytes))
 }
 
+/// Name of a process as [`set_name`](super::set_name) or exec left it, at most 15 bytes.
+pub fn name(pid: i32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
 /// Identity of this boot: pid and start time repeat after a reboot.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()

@@ -99,9 +99,11 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     let container = store.reserve(&args.id)?;
     let prepared = vacant(&checked.plan)
         .and_then(|()| store.write_intent(&container, &checked.record, &checked.plan))
-        .and_then(|()| cgroup::prepare(&checked.plan.cgroup).context("linux.resources"));
-    let group = match prepared {
-        Ok(group) => group,
+        .and_then(|()| cgroup::prepare(&checked.plan.cgroup).context("linux.resources"))
+        // Another `create` may have found the same groups vacant.
+        .and_then(|group| Ok((group, cgroup::claim(&checked.plan.cgroup).context("linux.cgroupsPath")?)));
+    let (group, _claim) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => {
             // Nothing of the groups is ours yet: only the intent is taken back.
             undo::intent(&store, &container);

@@ -37,7 +37,7 @@ pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
 
 fn kill_process(container: &Container) -> anyhow::Result<()> {
     let process = container.status().ok().and_then(|status| Container::process(&status));
-    process.map_or(Ok(()), |pidfd| undo::kill(pidfd.as_fd()))
+    process.map_or(Ok(()), |pidfd| undo::kill(container, pidfd.as_fd()))
 }
 
 /// Deletes a container whose lock the caller holds.
@@ -59,7 +59,7 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
     let pid = process.as_ref().map(|_| status.pid);
     let netns = record.as_ref().ok().and_then(|record| undo::network_namespace(pid, &record.request));
     if let Some(pidfd) = process {
-        undo::kill(pidfd.as_fd())?;
+        undo::kill(container, pidfd.as_fd())?;
     }
     let plan = match container.plan_if_any() {
         Err(error) => {

@@ -10,6 +10,7 @@ use crate::signals;
 use crate::state::{Container, Life};
 
 const ESRCH: i32 = 3;
+const SIGKILL: i32 = 9;
 
 /// The command. It takes no lock: a signal must reach a container whose `start` hangs.
 ///
@@ -44,6 +45,13 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
     }
     match process::signal(pidfd.as_fd(), signal) {
         Err(error) if error.source.raw_os_error() == Some(ESRCH) => bail!("container not running"),
-        sent => Ok(sent.map(|()| 0)?),
+        sent => sent?,
     }
+    if signal == SIGKILL
+        && let Ok(plan) = container.plan()
+    {
+        // The signal waits for a frozen process to go on.
+        cgroup::thaw(&plan.cgroup);
+    }
+    Ok(0)
 }

@@ -95,7 +95,7 @@ fn after_failure(
     netns: &OwnedFd,
     error: anyhow::Error,
 ) -> anyhow::Error {
-    let killed = undo::kill(pidfd.as_fd());
+    let killed = undo::kill(container, pidfd.as_fd());
     let disconnected = container
         .plan()
         .map(|plan| plan.net)

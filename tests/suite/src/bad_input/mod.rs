@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = rows("bad-config", config::ROWS, |s| s.bundle("b"));
     cases.extend(host::COMMON.iter().map(|&(name, run)| Case::new("bad-config", name, run)));
     cases.extend(rows("bad-request", request::REFUSED, |s| s.bundle("b").spt("hello")));
-    let taken = |&(name, change): &(&'static str, fn(Bundle) -> Bundle)| {
+    let taken = |&(name, change): &request::Taken| {
         Case::new("bad-request", name, move |s: &Sandbox| is_taken(s, &change(s.bundle("b").spt("hello"))))
     };
     cases.extend(request::TAKEN.iter().map(taken));

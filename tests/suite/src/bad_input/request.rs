@@ -199,11 +199,11 @@ pub(super) const REFUSED: &[Row] = &[
     }),
 ];
 
-/// Changes a bundle.
-type Change = fn(Bundle) -> Bundle;
+/// What is odd, and how the bundle gets so.
+pub(super) type Taken = (&'static str, fn(Bundle) -> Bundle);
 
 /// Odd, and taken: `create`, `start` and `delete` succeed.
-pub(super) const TAKEN: &[(&str, Change)] = &[
+pub(super) const TAKEN: &[Taken] = &[
     ("i-08-an-unknown-field-is-taken", |b| b.with("/futureField", json!({"a": [1]}))),
     ("i-09-a-version-of-the-same-major-is-taken", |b| b.with("/ociVersion", json!("1.99.0"))),
     ("i-14-1000-arguments-are-taken", |b| b.with("/process/args", json!(vec!["abc"; 1_000]))),

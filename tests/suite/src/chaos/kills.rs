@@ -98,7 +98,7 @@ fn killed_life(c: &Container<'_>, (verb, victim, moment): (&'static str, Victim,
 }
 
 /// Success, or one line on standard error.
-pub(super) fn one_line(outcome: &command::Outcome) {
+pub(crate) fn one_line(outcome: &command::Outcome) {
     let lines = outcome.stderr.lines().count();
     let said = format!("{}: exit {}: {}", outcome.line, outcome.code, outcome.stderr);
     assert!(outcome.code == 0 || (outcome.code == 1 && lines == 1), "{said}");

@@ -1,9 +1,8 @@
-//! The group `chaos`: random kills, random clients, and hosts that refuse. `SEED=N` repeats a run, `STORM=N` divides the
+//! The group `chaos`: random kills, random clients, `SEED=N` repeats a run, `STORM=N` divides the
 //! numbers by N, `KILLS=N` kills in N per cent of the lives (default 5).
 
 mod clients;
-mod faults;
-mod kills;
+pub(crate) mod kills;
 mod model;
 
 use crate::harness::Case;
@@ -12,7 +11,6 @@ use crate::harness::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = kills::cases();
     cases.extend(clients::cases());
-    cases.extend(faults::cases());
     cases
 }
 

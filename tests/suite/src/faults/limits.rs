@@ -1,11 +1,11 @@
 //! Hosts that refuse: each command succeeds or fails with one line, and one `delete --force` ends it.
 
-use super::kills::one_line;
-use super::scaled;
+use super::{Entry, ended};
 use crate::bad_input::host::linux_on_probe;
+use crate::chaos::kills::one_line;
+use crate::chaos::number;
 use crate::command::{self, Outcome, until};
 use crate::container::Container;
-use crate::harness::Case;
 use crate::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -14,28 +14,21 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-type Entry = (&'static str, fn(&Sandbox));
-
-const CASES: &[Entry] = &[
-    ("a-state-root-of-few-pages", few_pages),
-    ("few-descriptors", |s| {
-        // Every number, or some of them.
-        let step = if scaled(40) == 40 { 1 } else { 4 };
+pub(super) const CASES: &[Entry] = &[
+    ("f-31-a-state-root-of-few-pages", few_pages),
+    ("f-41-few-descriptors", |s| {
+        let step = if number("EVERY").is_some() { 1 } else { 6 };
         limited(s, (3..=40).step_by(step).map(|n| format!("ulimit -n {n}")));
     }),
-    ("no-file-may-grow", |s| limited(s, (0..=8).map(|n| format!("ulimit -f {n}")))),
-    ("few-processes-in-the-parent-group", few_processes),
-    ("init-is-frozen-at-start", frozen_init),
-    ("a-hook-is-killed", killed_hooks),
-    ("the-groups-are-removed-under-us", groups_removed),
-    ("a-group-below-ours-at-delete", group_below),
-    ("a-foreign-process-in-our-group-at-delete", foreign_process),
-    ("run-is-read-only", read_only_run),
+    ("f-32-no-file-may-grow", |s| limited(s, [0, 1, 2, 4, 8].into_iter().map(|n| format!("ulimit -f {n}")))),
+    ("f-44-few-processes-in-the-parent-group", few_processes),
+    ("f-07-init-is-stopped-at-start", frozen_init),
+    ("f-15-a-hook-is-killed", killed_hooks),
+    ("f-47-the-groups-are-removed-under-us", groups_removed),
+    ("f-48-a-group-below-ours-at-delete", group_below),
+    ("f-48-a-foreign-process-in-our-group-at-delete", foreign_process),
+    ("f-33-run-is-read-only", read_only_run),
 ];
-
-pub(super) fn cases() -> Vec<Case> {
-    CASES.iter().map(|(name, run)| Case::new("chaos", *name, *run)).collect()
-}
 
 /// Runs `words` of the runtime behind `sh -c 'SETUP; exec …'`. Standard error is a pipe: a file may not grow.
 fn behind(s: &Sandbox, setup: &str, words: &[&str]) -> Outcome {
@@ -75,13 +68,6 @@ fn life(c: &Container<'_>, setup: &str) -> usize {
     outcomes.iter().for_each(one_line);
     ended(c);
     outcomes.iter().filter(|outcome| outcome.code == 0).count()
-}
-
-/// One `delete --force` reaches the ledger before.
-fn ended(c: &Container<'_>) {
-    c.delete_force().ok();
-    let left = c.sandbox.leftovers();
-    assert!(left.is_empty(), "{left:#?}");
 }
 
 /// Lives behind each of `setups`, of a guest on either kind of monitor, and each step by itself.
