@@ -1,6 +1,6 @@
 #!/bin/bash
 # suite.sh [--endless] GROUP...: whole groups of the suite on what `make build probe` built. --endless: with one random
-# seed after the other, until a group fails or somebody ends it.
+# seed after the other, until a group fails; after Ctrl-C the round is finished, so that nothing is left.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +14,13 @@ export GUESTS=$PWD/dist/guests PROBE=$trusted/probe TMPDIR=$trusted
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc
 if [ "$1" = --endless ]; then
     shift
-    while SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); do
+    last=no
+    trap 'last=yes' INT
+    while [ "$last" = no ]; do
+        SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
         echo "SEED=$SEED"
-        SEED=$SEED target/debug/suite "$@"
+        SEED=$SEED setsid --wait target/debug/suite "$@"
     done
+else
+    target/debug/suite "$@"
 fi
-target/debug/suite "$@"

@@ -49,6 +49,10 @@ group lint make lint
 # One selection of packages for tests and programs: another one has other features, and builds the same crates again.
 group unit cargo test --workspace --locked --no-fail-fast
 group programs cargo build --workspace --locked
+group mutants target/debug/mutants --check
+
+group miri scripts/miri.sh
+group fuzz scripts/fuzz.sh
 
 # A monitor is trusted only where root alone can write: below a clone in /tmp it is not.
 trusted=$(mktemp -d /var/lib/urunc-test.XXXXXX)
@@ -75,6 +79,8 @@ group linux-image scripts/linux-image.sh "$trusted/linux"
 for name in ordinary spt qemu bad rounds; do
     group "docker-$name" scripts/docker-env.sh dist/urunc tests/docker/run.sh "$name"
 done
+# What this host lacks: cgroup v2, systemd, AppArmor, KVM.
+group vm tests/vm/run.sh
 
 echo "---"
 cat "$logs/groups"

@@ -57,6 +57,8 @@ pub struct Request {
     pub propagation: String,
     /// `linux.cgroupsPath`; empty means `/<id>`.
     pub cgroups_path: String,
+    /// `--systemd-cgroup`: the cgroup is a scope of systemd's.
+    pub systemd_cgroup: bool,
     /// `linux.resources`, verbatim JSON: `plan` turns it into a list of (file, value).
     pub resources: serde_json::Value,
     /// `linux.seccomp`, verbatim JSON.
@@ -198,6 +200,8 @@ pub struct HostFacts {
     pub kvm: KvmFacts,
     /// Cgroup hierarchies.
     pub cgroup: CgroupFacts,
+    /// systemd is this host's init (sd_booted(3)); looked at for `--systemd-cgroup` only.
+    pub systemd: bool,
     /// The kernel knows AppArmor and it is enabled.
     pub apparmor: bool,
     /// Lowest address a process may map, `vm.mmap_min_addr`.

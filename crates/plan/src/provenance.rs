@@ -111,6 +111,7 @@ const FIXED: &[(&str, &str)] = &[
     ("/namespaces/sysctl", "config.json: linux.sysctl"),
     ("/namespaces/time_offsets", "config.json: linux.timeOffsets"),
     ("/cgroup/groups", "config.json: linux.cgroupsPath, linux.resources"),
+    ("/cgroup/scope", "config.json: linux.cgroupsPath, linux.resources"),
     ("/cgroup/device_rules", "config.json: linux.resources.devices, monitor"),
     ("/root", "monitor"),
     ("/root/propagation", "config.json: linux.rootfsPropagation"),

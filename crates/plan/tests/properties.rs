@@ -92,16 +92,18 @@ fn undo_takes_back_what_a_plan_made() {
     for (case, plan) in planned() {
         let stored: LaunchPlan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
         assert_eq!(stored, plan, "{}", case.name);
-        let (mut taps, mut groups) = (Vec::new(), Vec::new());
+        let (mut taps, mut groups, mut scopes) = (Vec::new(), Vec::new(), Vec::new());
         for step in undo(&stored) {
             match step {
                 Undo::Network(tap) => taps.push(tap),
                 Undo::Cgroup(group) => groups.push(group),
+                Undo::Scope(scope) => scopes.push(scope),
             }
         }
         groups.reverse();
         assert_eq!(taps, plan.net.iter().collect::<Vec<_>>(), "{}", case.name);
         assert_eq!(groups, plan.cgroup.groups.iter().collect::<Vec<_>>(), "{}", case.name);
+        assert_eq!(scopes, plan.cgroup.scope.iter().collect::<Vec<_>>(), "{}", case.name);
     }
 }
 

@@ -114,6 +114,12 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// User id of the peer at the time it connected (SO_PEERCRED). Its pid is 0 when it lives in an outer pid namespace,
 /// which rustix's type for it cannot hold: hence libc.
 fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
+    peer(fd).map(|peer| peer.uid)
+}
+
+/// Who the other end of a Unix socket was when it connected or listened (unix(7), `SO_PEERCRED`). Its pid is 0 when it
+/// is in a pid namespace out of our sight.
+pub(crate) fn peer(fd: BorrowedFd<'_>) -> Result<libc::ucred> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut size = size_of::<libc::ucred>() as u32;
     // SAFETY: the kernel writes at most `size` bytes into `peer`.
@@ -126,7 +132,7 @@ fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
             &raw mut size,
         )
     };
-    if rc == 0 { Ok(peer.uid) } else { Err(SysError::last("peercred", "handshake socket")) }
+    if rc == 0 { Ok(peer) } else { Err(SysError::last("peercred", "socket")) }
 }
 
 /// Gives up on a peer that does not answer: every later send or receive fails with EAGAIN after this time.

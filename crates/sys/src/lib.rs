@@ -11,6 +11,7 @@ pub mod atomic;
 pub mod cgroup;
 #[cfg(test)]
 mod child;
+mod dbus;
 pub mod error;
 pub mod fdpass;
 pub mod identity;
@@ -23,5 +24,6 @@ pub mod process;
 pub mod pty;
 pub mod root;
 pub mod seccomp;
+pub mod systemd;
 
 pub use error::{Result, SysError};

@@ -385,4 +385,38 @@ mod tests {
         assert_eq!(code, 0);
         assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
     }
+
+    #[test]
+    fn below_the_root_nobody_makes_a_user_namespace() {
+        // SAFETY: no memory is involved; each question is asked in a process of its own.
+        let refused = || crate::child::run(|| unsafe { libc::unshare(libc::CLONE_NEWUSER) }) != 0;
+        let code = in_private(|| {
+            set_propagation(MountPropagationFlags::PRIVATE).map_err(|_| 1)?;
+            let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
+            stack(root.as_fd()).map_err(|_| 3)?;
+            let inner = below(root.as_fd()).map_err(|_| 4)?;
+            make_file(inner.as_fd(), "/file", 0o444, "").map_err(|_| 5)?;
+            enter(root.as_fd(), false).map_err(|_| 6)?;
+            (!refused()).then_some(()).ok_or(7)?;
+            enter_below().map_err(|_| 8)?;
+            refused().then_some(()).ok_or(9)?;
+            make_readonly(inner.as_fd(), "/").map_err(|_| 10)?;
+            let error = std::fs::write("/file", "").err().and_then(|e| e.raw_os_error());
+            (error == Some(libc::EROFS)).then_some(()).ok_or(11)
+        });
+        assert_eq!(code, 0);
+    }
+
+    #[test]
+    fn the_view_of_our_own_program_is_read_only() {
+        let view = own_program().unwrap().expect("a test runs from a file that can be written");
+        let path = format!("/proc/self/fd/{}", view.as_raw_fd());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().len(),
+            std::fs::metadata("/proc/self/exe").unwrap().len()
+        );
+        // Cut before it is opened: a busy file would say so only later.
+        let error = std::fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EROFS));
+    }
 }

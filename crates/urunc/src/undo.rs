@@ -7,7 +7,7 @@ use anyhow::bail;
 use urunc_plan::LaunchPlan;
 use urunc_plan::input::{NamespaceKind, Request};
 use urunc_plan::undo::{Undo, undo};
-use urunc_sys::{cgroup, net, process};
+use urunc_sys::{cgroup, net, process, systemd};
 
 use crate::state::{Container, Store};
 
@@ -56,6 +56,13 @@ pub fn apply(plan: &LaunchPlan, netns: Option<&OwnedFd>) -> anyhow::Result<()> {
             // A network namespace that nobody can name any more is gone, and the tap with it.
             Undo::Network(tap) => netns.map_or(Ok(()), |netns| net::disconnect(netns.as_fd(), tap)),
             Undo::Cgroup(group) => cgroup::remove(group),
+            Undo::Scope(scope) => {
+                // Its directory is gone: systemd forgets it by itself, only later.
+                systemd::stop_scope(scope).unwrap_or_else(|error| {
+                    log::warn!("systemd does not say that it stopped: {:#}", anyhow::Error::from(error));
+                });
+                Ok(())
+            }
         };
         outcome = outcome.and(done);
     }

@@ -90,6 +90,13 @@ pub fn run(command: &mut Command, output: &Path) -> Outcome {
     Outcome { line, code, stdout: read("out"), stderr: read("err"), took: begin.elapsed() }
 }
 
+/// `outer` (a tracer, a wrapper) with the whole of `inner` behind its own words.
+pub fn under(mut outer: Command, inner: &Command) -> Command {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
+}
+
 fn describe(command: &Command) -> String {
     let words = command.get_args().map(|a| a.to_string_lossy().chars().take(120).collect::<String>());
     words.collect::<Vec<_>>().join(" ")

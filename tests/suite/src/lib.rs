@@ -20,6 +20,7 @@ pub mod hostile_guest;
 pub mod image;
 pub mod kernel_log;
 pub mod lifecycle;
+pub mod machine;
 pub mod memory;
 pub mod reality;
 pub mod review;

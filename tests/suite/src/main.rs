@@ -1,4 +1,5 @@
-//! `suite [GROUP]... [--only TEXT]`: runs the groups (default: all) against `RUNTIME`; `suite --list` names the cases.
+//! `suite [GROUP]... [--only TEXT]`: runs the groups (default: all) against `RUNTIME`; `suite --list` names the cases;
+//! `suite --catalogue FILE` renews the table of attacks in FILE.
 #![allow(clippy::print_stdout, clippy::exit)]
 
 use suite::harness::{self, Case};
@@ -8,6 +9,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut cases: Vec<Case> = suite::lifecycle::cases();
+    cases.extend(suite::machine::cases());
     cases.extend(suite::bad_input::cases());
     cases.extend(suite::crash::cases());
     cases.extend(suite::storm::cases());
@@ -29,6 +31,7 @@ fn main() {
             let case = cases.iter().find(|c| format!("{}/{}", c.group, c.name) == *name);
             std::process::exit(case.map_or(2, harness::run_one));
         }
+        ["--catalogue", file] => std::process::exit(i32::from(!suite::catalogue::refresh(file.as_ref()))),
         ["--list"] => {
             for case in &cases {
                 println!("{}/{}", case.group, case.name);

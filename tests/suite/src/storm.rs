@@ -35,7 +35,7 @@ fn storm(s: &Sandbox, lives: u64, workers: usize) {
 }
 
 /// One sequence of lives: a bundle and the command line of each step.
-struct Worker {
+pub(crate) struct Worker {
     id: String,
     bundle: String,
     program: std::path::PathBuf,
@@ -45,7 +45,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(s: &Sandbox, number: usize) -> Self {
+    pub(crate) fn new(s: &Sandbox, number: usize) -> Self {
         let name = format!("w{number}");
         let bundle = match s.runtime.flavour {
             Flavour::Runc => s.bundle(&name).busybox(&["true"]),
@@ -72,7 +72,7 @@ impl Worker {
         assert!(code == 0, "{words:?}: exit {code}: {said}");
     }
 
-    fn life(&self) {
+    pub(crate) fn life(&self) {
         let pid_file = self.dir.join(format!("{}.pid", self.id));
         self.step(&["create", "--bundle", &self.bundle, "--pid-file", &pid_file.display().to_string()]);
         self.step(&["start"]);

@@ -8,18 +8,25 @@ pub mod facts;
 mod io;
 mod limits;
 mod place;
+mod scope;
 
 use crate::PlanError;
 use crate::field::Field;
 use crate::input::{CgroupFacts, HostFacts, Request};
 use crate::launch::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule};
+use place::Place;
 
 /// Places a container and translates its limits. `monitor_devices` are allowed on top of the engine's list.
 ///
 /// # Errors
 /// The JSON path of a value that is out of range, of the wrong type, or that no controller of this host can apply.
 pub fn plan(req: &Request, host: &HostFacts, monitor_devices: &[DeviceRule]) -> Result<Cgroup, PlanError> {
-    let mut tree = Tree::new(req, &host.cgroup)?;
+    let unit = req.systemd_cgroup.then(|| scope::Unit::new(req, host)).transpose()?;
+    let place = match &unit {
+        Some(unit) => unit.place(),
+        None => Place::new(&req.cgroups_path, &req.id)?,
+    };
+    let mut tree = Tree::new(&place, &host.cgroup)?;
     let resources = Field::new("linux.resources", &req.resources);
     limits::memory(&resources, &mut tree)?;
     limits::cpu(&resources, &mut tree)?;
@@ -31,8 +38,13 @@ pub fn plan(req: &Request, host: &HostFacts, monitor_devices: &[DeviceRule]) -> 
     io::network(&resources, &mut tree)?;
     io::unified(&resources, &mut tree)?;
     let device_rules = devices::plan(&resources, &mut tree, monitor_devices)?;
-    Ok(Cgroup { groups: tree.finish(), device_rules })
+    let groups = tree.finish();
+    let scope = unit.map(|unit| unit.scope(&groups));
+    Ok(Cgroup { groups, device_rules, scope })
 }
+
+/// What engines read of a container, with limits or without.
+const ACCOUNTED: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
 /// Which interface a controller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +65,10 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(req: &Request, facts: &'a CgroupFacts) -> Result<Self, PlanError> {
+    fn new(place: &Place, facts: &'a CgroupFacts) -> Result<Self, PlanError> {
         if facts.v1.is_empty() && facts.v2.is_none() {
             return Err(PlanError::Host { why: "no cgroup hierarchy is mounted".into() });
         }
-        let place = place::Place::new(&req.cgroups_path, &req.id)?;
         let mut v1: Vec<(Vec<&str>, CgroupGroup)> = Vec::new();
         for (controller, mount) in &facts.v1 {
             match v1.iter_mut().find(|(_, group)| group.mount == mount.mount) {
@@ -69,7 +80,7 @@ impl<'a> Tree<'a> {
             // Processes and enabled controllers exclude each other in one v2 group, and the runtime's own has
             // processes: a relative path begins beside it, not below it. So does runc.
             let base = if facts.v1.is_empty() { place::parent(&mount.own) } else { &mount.own };
-            new_group(&mount.mount, place.below(base), true)
+            CgroupGroup { enable: accounted(facts), ..new_group(&mount.mount, place.below(base), true) }
         });
         let keep_v2 = v1.is_empty();
         Ok(Self { facts, v1, v2, keep_v2 })
@@ -119,6 +130,12 @@ impl<'a> Tree<'a> {
         let v2 = self.v2.filter(|group| self.keep_v2 || !group.writes.is_empty());
         v2.into_iter().chain(self.v1.into_iter().map(|(_, group)| group)).collect()
     }
+}
+
+/// The v2 controllers to switch on, limits or not; a hybrid host accounts in v1.
+fn accounted(facts: &CgroupFacts) -> Vec<String> {
+    let has = |name: &&str| facts.v1.is_empty() && facts.v2_controllers.iter().any(|other| other == name);
+    ACCOUNTED.into_iter().filter(has).map(str::to_owned).collect()
 }
 
 fn new_group(mount: &str, path: String, v2: bool) -> CgroupGroup {

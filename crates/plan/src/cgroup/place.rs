@@ -1,8 +1,9 @@
 //! `linux.cgroupsPath` to a directory below each hierarchy.
 
 use crate::PlanError;
+use crate::error::quoted;
 
-const FIELD: &str = "linux.cgroupsPath";
+pub(super) const FIELD: &str = "linux.cgroupsPath";
 
 /// A checked path.
 pub(super) struct Place {
@@ -15,7 +16,7 @@ pub(super) struct Place {
 impl Place {
     /// An empty path is the id, below the runtime's own group, as runc has it.
     pub(super) fn new(cgroups_path: &str, id: &str) -> Result<Self, PlanError> {
-        let refuse = |why: &str| Err(PlanError::config(FIELD, format!("{why}: {cgroups_path:?}")));
+        let refuse = |why: &str| Err(PlanError::config(FIELD, format!("{why}: {}", quoted(cgroups_path))));
         let given = if cgroups_path.is_empty() { id } else { cgroups_path };
         let components: Vec<&str> = given.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if components.contains(&"..") {
@@ -25,12 +26,17 @@ impl Place {
             return refuse("must not contain control characters");
         }
         if !given.starts_with('/') && given.matches(':').count() == 2 {
-            return refuse("slice:prefix:name is for the systemd driver, which is not supported; use a path");
+            return refuse("slice:prefix:name is for systemd's driver; use a path, or --systemd-cgroup");
         }
         if components.is_empty() {
             return refuse("must name a group below the root");
         }
         Ok(Self { absolute: given.starts_with('/'), path: components.join("/") })
+    }
+
+    /// Below the mount point, as systemd has it.
+    pub(super) fn of_unit(path: String) -> Self {
+        Self { absolute: true, path }
     }
 
     /// The path below a mount point in which the runtime's own group is `own`.

@@ -111,8 +111,10 @@ fn fixed(machine: &Machine<'_>) -> Vec<String> {
         _ => (format!("tcg,tb-size={TRANSLATION_MIB}"), "max"),
     };
     // Without /proc the program finds itself, and from there its modules, by its name.
+    // Guest memory is neither merged with equal pages of others (KSM) nor part of a core dump.
+    let board = "q35,mem-merge=off,dump-guest-core=off";
     let mut args =
-        words(&[machine.program, "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-vga"]);
+        words(&[machine.program, "-M", board, "-nodefaults", "-no-user-config", "-display", "none", "-vga"]);
     args.extend(words(&["none", "-no-reboot", "-m"]));
     args.extend([format!("{}M", machine.memory_mib), "-smp".to_owned(), machine.vcpus.to_string()]);
     args.extend(["-accel".to_owned(), accel]);

@@ -31,14 +31,14 @@ impl Drop for Made {
     }
 }
 
-/// Makes a group with all its parents and applies its writes.
-pub(super) fn make(group: &CgroupGroup, made: &mut Made) -> Result<()> {
+/// Makes a group with all its parents and applies its writes. Nobody but `inside` may be in it.
+pub(super) fn make(group: &CgroupGroup, inside: Option<i32>, made: &mut Made) -> Result<()> {
     let (dir, mount) = (leaf(group), Path::new(&group.mount));
     if !group.enable.is_empty() {
         enable(group, mount, made)?;
     }
     let new = make_dir(&dir, made)?;
-    if !new && !processes(group)?.is_empty() {
+    if !new && processes(group)?.into_iter().any(|pid| Some(pid) != inside) {
         let busy = io::Error::new(
             io::ErrorKind::ResourceBusy,
             "it already has processes; choose another linux.cgroupsPath",
@@ -86,15 +86,20 @@ fn make_dir(dir: &Path, made: &mut Made) -> Result<bool> {
 
 /// v2: enables the controllers in every group from the root of the mount down to the leaf's parent.
 fn enable(group: &CgroupGroup, mount: &Path, made: &mut Made) -> Result<()> {
+    let all: Vec<&str> = group.enable.iter().map(String::as_str).collect();
+    let is_limited =
+        |name: &&str| group.writes.iter().any(|write| write.file.split('.').next() == Some(*name));
+    let limited: Vec<&str> = all.iter().copied().filter(is_limited).collect();
     let parents = group.path.trim_start_matches('/').split('/').collect::<Vec<_>>();
     let mut dir = mount.to_owned();
     for component in &parents {
         let file = dir.join("cgroup.subtree_control");
         let on = read(&file)?;
-        let missing = group.enable.iter().filter(|name| !on.split_whitespace().any(|other| other == **name));
-        let request = missing.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-        if !request.is_empty() {
-            write_once(&file, &request)?;
+        let off = |name: &&&str| !on.split_whitespace().any(|other| other == **name);
+        // What has no limit is only accounted, and that is not worth a failure: a parent with processes of its own
+        // refuses every controller.
+        if switch_on(&file, all.iter().filter(off)).is_err() {
+            switch_on(&file, limited.iter().filter(off))?;
         }
         dir.push(component);
         if dir != leaf(group) {
@@ -102,6 +107,11 @@ fn enable(group: &CgroupGroup, mount: &Path, made: &mut Made) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn switch_on<'a>(file: &Path, controllers: impl Iterator<Item = &'a &'a str>) -> Result<()> {
+    let request = controllers.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
+    if request.is_empty() { Ok(()) } else { write_once(file, &request) }
 }
 
 /// v1: a new group has no processors and no memory nodes; gives it its parent's, and the parent its own parent's.
@@ -129,6 +139,19 @@ pub(super) fn processes_in(dir: &Path) -> Result<Vec<i32>> {
     let error = |source| SysError::new("read", file.display().to_string(), source);
     let text = absent_is(std::fs::read_to_string(&file), String::new()).map_err(error)?;
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Are there processes in a group or below it? Not in one that does not exist.
+pub(super) fn is_populated(dir: &Path) -> Result<bool> {
+    if !processes_in(dir)?.is_empty() {
+        return Ok(true);
+    }
+    for below in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) && is_populated(&below.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Text of a file of a line or so, trimmed: one read, as the kernel hands out such a file whole.

@@ -27,7 +27,8 @@ fn remove_tree(dir: &Path, v2: bool) -> Result<()> {
     if try_remove(dir).map_err(error)? {
         return Ok(());
     }
-    let all = v2 && kill_all(dir).map_err(error)?;
+    // systemd removes the directory of a scope as soon as it is empty.
+    let all = v2 && absent_is(kill_all(dir), true).map_err(error)?;
     if !all {
         kill_each(dir)?;
     }

@@ -37,10 +37,24 @@ pub fn facts() -> Result<CgroupFacts> {
 /// File and value of a refused write; a group that has processes already. Directories made by this call are gone then,
 /// others are as they were: do not [`remove`] them after a failure.
 pub fn prepare(plan: &Cgroup) -> Result<Option<OwnedFd>> {
+    // A scope is made around a process, so only when there is one.
+    if plan.scope.is_some() { Ok(None) } else { apply(plan, None) }
+}
+
+/// Does the work of [`prepare`] in the scope that systemd made around this process.
+///
+/// # Errors
+/// As for [`prepare`].
+pub fn limit(plan: &Cgroup, pid: i32) -> Result<()> {
+    apply(plan, Some(pid)).map(drop)
+}
+
+/// Nobody but `inside` may be in the groups.
+fn apply(plan: &Cgroup, inside: Option<i32>) -> Result<Option<OwnedFd>> {
     let mut made = Made::default();
     let mut v2 = None;
     for group in &plan.groups {
-        directory::make(group, &mut made)?;
+        directory::make(group, inside, &mut made)?;
         if group.v2 {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
@@ -113,11 +127,11 @@ pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
     plan.groups.last().map_or(Ok(Vec::new()), directory::processes)
 }
 
-/// A group of the plan that already has processes, which are not the container's: ask before the intent is stored,
-/// for [`remove`] kills what it finds.
+/// A group of the plan that already has processes, itself or below, which are not the container's: ask before the
+/// intent is stored, for [`remove`] kills what it finds.
 pub fn occupied(plan: &Cgroup) -> Result<Option<PathBuf>> {
     for group in &plan.groups {
-        if !directory::processes(group)?.is_empty() {
+        if directory::is_populated(&leaf(group))? {
             return Ok(Some(leaf(group)));
         }
     }

@@ -367,7 +367,7 @@ fn v2_controllers_are_enabled_down_to_the_parent() {
         enable: vec!["memory".into(), "cpu".into()],
         writes: vec![],
     };
-    directory::make(&group, &mut Made::default()).unwrap();
+    directory::make(&group, None, &mut Made::default()).unwrap();
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     assert_eq!(read(&control("")), "+memory", "written over the start of the plain file's text");
     assert_eq!(read(&control("a")), "cpu memory pids");

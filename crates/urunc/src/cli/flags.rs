@@ -32,8 +32,8 @@ pub static GLOBAL: &[Flag] = &[
     takes("log", "FILE", "write log lines to FILE (default: stderr)"),
     takes("log-format", "FORMAT", "text or json (default: text)"),
     takes("root", "DIR", "directory of all state (default: /run/urunc)"),
-    switch("systemd-cgroup", "cgroups made by systemd (not built yet)"),
-    takes("cgroup-manager", "NAME", "cgroupfs or systemd (not built yet)"),
+    switch("systemd-cgroup", "cgroups made by systemd"),
+    takes("cgroup-manager", "NAME", "cgroupfs or systemd"),
     takes("rootless", "MODE", "true, false or auto (default: auto)"),
     takes("criu", "FILE", "accepted for compatibility with runc, unused"),
 ];

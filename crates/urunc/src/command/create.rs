@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 use urunc_plan::annotations::{self, Verdict};
 use urunc_plan::input::ImageKeys;
-use urunc_plan::launch::Base;
+use urunc_plan::launch::{Base, Cgroup};
 use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
 use urunc_sys::process::{self, Child, Fork};
-use urunc_sys::{cgroup, fdpass, root};
+use urunc_sys::{cgroup, fdpass, root, systemd};
 
 use super::delete;
 use crate::bundle::{self, Bundle, Config};
@@ -82,7 +82,7 @@ pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) 
 /// # Errors
 /// The step that failed; the host is as before.
 pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyhow::Result<Outcome> {
-    let checked = match check(&args.bundle, &args.id)? {
+    let checked = match check(global, &args.bundle, &args.id)? {
         Ok(checked) => checked,
         Err(verdict) => return Ok(Outcome::Delegated(verdict)),
     };
@@ -140,10 +140,6 @@ fn vacant(plan: &LaunchPlan) -> anyhow::Result<()> {
 
 /// Options whose meaning we know and cannot keep.
 fn refuse_unbuilt(global: &Global, args: &Launch) -> anyhow::Result<()> {
-    if global.systemd_cgroup || global.cgroup_manager.as_deref() == Some("systemd") {
-        let option = if global.systemd_cgroup { "--systemd-cgroup" } else { "--cgroup-manager" };
-        bail!("{option}: the systemd cgroup driver is not built yet, use cgroupfs");
-    }
     if global.rootless == "true" {
         bail!("--rootless: containers without root are not built yet");
     }
@@ -166,7 +162,7 @@ fn take_back(store: &Store, container: &Container, checked: &Checked) {
 }
 
 /// Steps 1 to 3: everything that can be refused before the first side effect.
-fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
+fn check(global: &Global, bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Verdict>> {
     let config = bundle::read(bundle)?;
     let loaded = settings::active()?;
     if let Some(level) = loaded.log_level {
@@ -193,6 +189,8 @@ fn check(bundle: &Path, id: &str) -> anyhow::Result<Result<Checked, delegate::Ve
     let mut bundle = config.bundle()?;
     let mut image = Image::open(&bundle.rootfs)?;
     id.clone_into(&mut bundle.request.id);
+    bundle.request.systemd_cgroup =
+        global.systemd_cgroup || global.cgroup_manager.as_deref() == Some("systemd");
     bundle.request.settings = loaded.settings;
     facts::read_image(&mut image, keys, &mut bundle.request)?;
     facts::mark_host_namespaces(&mut bundle.request);
@@ -212,8 +210,8 @@ fn classify(config: &Config) -> anyhow::Result<Verdict> {
 ///
 /// # Errors
 /// What `create` would say.
-pub fn plan_inputs(bundle: &Path, id: &str) -> anyhow::Result<(Request, HostFacts)> {
-    match check(bundle, id)? {
+pub fn plan_inputs(global: &Global, bundle: &Path, id: &str) -> anyhow::Result<(Request, HostFacts)> {
+    match check(global, bundle, id)? {
         Ok(checked) => Ok((checked.record.request, checked.record.host)),
         Err(verdict) => bail!("ordinary container for {}: {}", verdict.runtime.display(), verdict.reason),
     }
@@ -284,12 +282,24 @@ fn build(
     };
     drop((theirs, listener, materials, joins, groups));
     let finished = namespaces::after_clone(&plan.namespaces)
+        .and_then(|()| enter_scope(&mut plan.cgroup, child.pid))
         .and_then(|()| accompany(container, args, record, (&child, ours)));
     if finished.is_err() {
         process::kill(child.pidfd.as_fd());
         let _ = process::reap(child.pidfd.as_fd());
     }
     finished.map(|()| child)
+}
+
+/// systemd's driver: the scope is made around init, which has not begun yet.
+fn enter_scope(plan: &mut Cgroup, pid: i32) -> anyhow::Result<()> {
+    let Some(scope) = &plan.scope else { return Ok(()) };
+    if let Err(error) = systemd::start_scope(scope, pid) {
+        // A unit of that name may be another's: it is not ours to take back.
+        *plan = Cgroup::default();
+        return Err(error).context("linux.cgroupsPath");
+    }
+    cgroup::limit(plan, pid).context("linux.resources")
 }
 
 /// Leads init to its parking place.

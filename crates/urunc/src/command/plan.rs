@@ -16,18 +16,18 @@ use crate::cli::{Global, Planned};
 pub fn run(global: &Global, args: &Planned) -> anyhow::Result<u8> {
     let plan = match &args.id {
         Some(id) => super::existing(global, id)?.1.plan()?,
-        None => of_bundle(args)?,
+        None => of_bundle(global, args)?,
     };
     let text = if args.json { format!("{:#}", show::json(&plan)) } else { show::text(&plan) };
     super::print(&text)?;
     Ok(0)
 }
 
-fn of_bundle(args: &Planned) -> anyhow::Result<LaunchPlan> {
+fn of_bundle(global: &Global, args: &Planned) -> anyhow::Result<LaunchPlan> {
     let (request, host) = match (&args.request, &args.host) {
         (Some(request), Some(host)) => (read(request)?, read(host)?),
         (request, host) => {
-            let (found_request, found_host) = create::plan_inputs(&args.bundle, "plan")?;
+            let (found_request, found_host) = create::plan_inputs(global, &args.bundle, "plan")?;
             let request = request.as_deref().map_or(Ok(found_request), read)?;
             (request, host.as_deref().map_or(Ok(found_host), read)?)
         }

@@ -149,6 +149,7 @@ pub fn gather(request: &Request, settings: &Settings) -> anyhow::Result<HostFact
         monitor: external,
         kvm,
         cgroup: urunc_sys::cgroup::facts().context("cgroups of this host")?,
+        systemd: request.systemd_cgroup && urunc_sys::systemd::booted(),
         apparmor: is_yes("/sys/module/apparmor/parameters/enabled"),
         mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
     })

@@ -52,10 +52,28 @@ fn planned_devices(s: &Sandbox) {
         assert_eq!(pci(&qmp.ask("query-pci")), expected);
         // No multiplexer, no second monitor.
         assert_eq!(labels(&qmp.ask("query-chardev")), ["con0", "qmp"]);
+        kept_to_itself(&c.proc("smaps"));
         c.delete_force().ok();
     }
     drop(network);
     nothing_left(s);
+}
+
+/// No mapping is open to KSM (`mg` of proc_pid_smaps(5)), and the guest's memory, the largest one, is in no dump (`dd`).
+fn kept_to_itself(smaps: &str) {
+    let mut largest = (0, String::new());
+    let mut size = 0;
+    for line in smaps.lines() {
+        if let Some(rest) = line.strip_prefix("Size:") {
+            size = rest.trim().trim_end_matches(" kB").parse().expect("a size");
+        }
+        let Some(flags) = line.strip_prefix("VmFlags:") else { continue };
+        assert!(!flags.split_whitespace().any(|flag| flag == "mg"), "{flags}");
+        if size > largest.0 && flags.split_whitespace().any(|flag| flag == "wr") {
+            largest = (size, flags.to_owned());
+        }
+    }
+    assert!(largest.1.split_whitespace().any(|flag| flag == "dd"), "{largest:?}");
 }
 
 /// Vendor and device of everything on the PCI buses, sorted.

@@ -2,12 +2,17 @@
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
 mod descriptors;
+mod entries;
 mod guests;
 mod metadata;
+mod modes;
+mod namespaces;
 mod paths;
 mod qmp;
 mod races;
+mod sockets;
 mod storage;
+mod table;
 
 use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
@@ -17,6 +22,8 @@ use crate::harness::Case;
 use crate::sandbox::Sandbox;
 use ledger::{Ledger, Scope};
 use std::path::Path;
+
+pub use table::refresh;
 
 /// A case that is a function.
 type Entry = (&'static str, fn(&Sandbox));
@@ -30,6 +37,9 @@ pub fn cases() -> Vec<Case> {
         metadata::cases(),
         guests::cases(),
         descriptors::cases(),
+        namespaces::cases(),
+        sockets::cases(),
+        modes::cases(),
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 
 mod devices;
 mod facts;
+mod scope;
 mod translations;
 
 use super::*;
@@ -107,7 +108,7 @@ fn v2_has_one_directory_and_enables_what_it_needs() {
     let plan = try_plan(unified(), "/g", json!({"pids": {"limit": 5}, "memory": {"limit": 4096}})).unwrap();
     assert_eq!(plan.groups.len(), 1);
     assert!(plan.groups[0].v2);
-    assert_eq!(plan.groups[0].enable, ["memory", "pids"]);
+    assert_eq!(plan.groups[0].enable, ["cpu", "io", "memory", "pids"]);
     assert!(!plan.device_rules.is_empty());
 }
 

@@ -1,0 +1,43 @@
+#!/bin/bash
+# inside.sh: what the test VM runs, as root, on the tree that the host shares. The last line is the sum.
+set -uo pipefail
+share=$(cd "$(dirname "$0")/../.." && pwd)
+# A copy: the shared one is slow. Where it is on the host, because the suite knows its cases by that path.
+top=$(cat "$share/top")
+mkdir -p "$(dirname "$top")"
+cp -r "$share" "$top"
+cd "$top" || exit
+
+# A monitor is trusted only where root alone can write.
+install -D -t /var/lib/urunc-vm dist/test/{probe,monitor}
+mkdir -p /var/lib/urunc-vm/tmp
+install dist/urunc /usr/local/bin/
+export RUNTIME=/usr/local/bin/urunc FLAVOUR=urunc MACHINE=vm
+export GUESTS=$top/dist/guests PROBE=/var/lib/urunc-vm/probe TMPDIR=/var/lib/urunc-vm/tmp HOME=/root
+passed=0 failed=0 skipped=0
+
+# group NAME COMMAND...: adds up the command's closing lines; without one it has failed.
+group() {
+    local name=$1 log=$top/$1.log code p f s
+    shift
+    echo "--- $name (at $(cut -d. -f1 /proc/uptime) s)"
+    "$@" </dev/null 2>&1 | tee "$log" | grep --line-buffered -Ev '^group |^(docker: .*)?[0-9]+ passed, '
+    code=${PIPESTATUS[0]}
+    read -r p f s < <(sed -nE 's/^(docker: [0-9]+ run, )?([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/\2 \3 \4/p' "$log" |
+        awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')
+    if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+uname -sr
+# Real KVM: the emulated processor has SVM.
+modprobe kvm_amd
+modprobe tun
+for name in $(cat groups); do
+    case $name in
+    docker) group docker tests/vm/docker.sh ;;
+    */*) group "${name//\//-}" target/debug/suite "${name%%/*}" --only "${name#*/}" ;;
+    *) group "$name" target/debug/suite "$name" ;;
+    esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
