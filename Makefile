@@ -8,7 +8,7 @@ BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test storm hostile mutants demo bench install clean docs
+.PHONY: build guests probe check fmt lint test fuzz miri storm hostile mutants demo bench install clean docs
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -25,10 +25,12 @@ probe:
 
 fmt:
 	$(CARGO) fmt --all
+	rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 
 lint:
 	scripts/check-deps.sh
 	$(CARGO) fmt --all --check
+	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 # The ledger's own tests need root, so they belong to `test`.
@@ -42,6 +44,13 @@ test:
 # Switches one defence after the other off, in a copy below target/: each must turn a test red. ONLY=A-01, or part of a name.
 mutants: guests probe
 	$(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")
+
+# Hours of it: `make fuzz EACH=7200 JOBS=8`, seconds for each target.
+fuzz:
+	scripts/fuzz.sh $(or $(EACH),3600) $(or $(JOBS),2)
+
+miri:
+	scripts/miri.sh
 
 # 12 000 lives without a failure, and 2 000 with random kills; guests that try everything, for ever.
 storm: build probe

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-    apparmor busybox-static ca-certificates containerd cpio crun curl docker.io gcc golang-go iproute2 iptables jq kmod
+    apparmor busybox-static ca-certificates containerd cpio crun curl docker.io g++ gcc golang-go iproute2 iptables jq kmod
     libc6-dev mmdebstrap nftables procps qemu-system-x86 runc strace util-linux
 )
 
@@ -21,5 +21,6 @@ fi
 # The toolchain file names the channel, its components and targets; asking for it installs what is not there.
 if command -v rustup >/dev/null; then
     rustup toolchain install --no-self-update >/dev/null
+    (cd fuzz && rustup toolchain install --no-self-update >/dev/null)
 fi
 cargo --version

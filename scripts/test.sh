@@ -51,6 +51,9 @@ group unit cargo test --workspace --locked --no-fail-fast
 group programs cargo build --workspace --locked
 group mutants target/debug/mutants --check
 
+group miri scripts/miri.sh
+group fuzz scripts/fuzz.sh
+
 # A monitor is trusted only where root alone can write: below a clone in /tmp it is not.
 trusted=$(mktemp -d /var/lib/urunc-test.XXXXXX)
 trap 'rm -rf "$logs" "$trusted"' EXIT

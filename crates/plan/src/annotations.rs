@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::error::excerpt;
+use crate::error::quoted;
 use crate::input::ImageKeys;
 use crate::launch::Notice;
 use crate::{KEY_PREFIX, PlanError, negotiate};
@@ -143,7 +143,7 @@ fn unikernel(
     let mut unknown = Vec::new();
     for (key, value) in values {
         match kind(key) {
-            None => unknown.push(shown(key)),
+            None => unknown.push(quoted(key)),
             Some(kind) => {
                 let value = text(kind, value, encoded);
                 check(kind, key, &value)?;
@@ -200,7 +200,7 @@ fn check(kind: Kind, key: &str, value: &str) -> Result<(), PlanError> {
         Kind::File | Kind::Directory => PATH_LIMIT,
         _ => NAME_LIMIT,
     };
-    let refuse = |why: &str| Err(PlanError::key(key, format!("{}: {why}", shown(value))));
+    let refuse = |why: &str| Err(PlanError::key(key, format!("{}: {why}", quoted(value))));
     if value.len() > limit {
         return Err(PlanError::key(key, format!("{} bytes, at most {limit} are allowed", value.len())));
     }
@@ -270,9 +270,4 @@ fn store(keys: &mut ImageKeys, key: &str, value: String) {
         // Two names of one switch: either may turn it on.
         _ => keys.mount_rootfs |= flag(&value) == Some(true),
     }
-}
-
-/// A value for an error: quoted, cut.
-fn shown(value: &str) -> String {
-    format!("\"{}\"", excerpt(value))
 }

@@ -80,12 +80,59 @@ impl PlanError {
     }
 }
 
+/// [`excerpt`] in quotes.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", excerpt(text))
+}
+
 /// Foreign text for an error or a notice: escaped, so that it stays on the line, and cut.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
-    let escaped: String = text.escape_debug().take(LONGEST + 1).collect();
-    match escaped.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &escaped[..end]),
-        None => escaped,
+    let mut shown = String::new();
+    for c in text.chars() {
+        let end = shown.len();
+        shown.extend(c.escape_debug());
+        if shown.len() > LONGEST {
+            shown.truncate(end);
+            return shown + "...";
+        }
+    }
+    shown
+}
+
+/// A message of a library, in which there may be foreign text: on one line, and cut in its middle, for its end says what
+/// was expected and where.
+pub fn abridged(message: &str) -> String {
+    const SIDE: usize = 120;
+    let mut line = String::new();
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_debug()) } else { line.push(c) }
+    }
+    if line.len() <= 2 * SIDE {
+        return line;
+    }
+    let (start, end) = (line.floor_char_boundary(SIDE), line.ceil_char_boundary(line.len() - SIDE));
+    format!("{}...{}", &line[..start], &line[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_one_short_line() {
+        let long = "\u{1f600}\n\u{7f}\"".repeat(1000);
+        for text in [excerpt(&long), quoted(&long), abridged(&long)] {
+            assert!(text.len() <= 250 && !text.contains(char::is_control), "{text}");
+        }
+        assert_eq!(excerpt(&"x".repeat(60)), "x".repeat(60));
+        assert_eq!(excerpt(&"x".repeat(61)), format!("{}...", "x".repeat(60)));
+        assert_eq!(excerpt(&"\0".repeat(31)), format!("{}...", "\\0".repeat(30)));
+        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+        let message = format!("want a string, not {} at line 7", "y".repeat(300));
+        assert!(
+            abridged(&message).starts_with("want a string") && abridged(&message).ends_with(" at line 7")
+        );
+        assert_eq!(abridged("as \"it\" is"), "as \"it\" is");
     }
 }

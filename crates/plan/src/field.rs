@@ -1,6 +1,7 @@
 //! Typed access to verbatim JSON of config.json; every error names the JSON path.
 
 use crate::PlanError;
+use crate::error::{abridged, excerpt};
 use serde_json::Value;
 
 /// A value and its path. A missing value and `null` are the same, as for Go's decoder.
@@ -32,7 +33,8 @@ impl<'a> Field<'a> {
             shown.truncate(end);
             shown.push('…');
         }
-        self.error(format!("want {wanted}, not {shown}"))
+        // JSON leaves some control characters as they are.
+        self.error(format!("want {wanted}, not {}", abridged(&shown)))
     }
 
     /// A member of an object; `None` when absent.
@@ -52,7 +54,7 @@ impl<'a> Field<'a> {
         let Some(field) = self.get(name)? else { return Ok(Vec::new()) };
         let Value::Object(members) = field.value else { return Err(field.wrong("an object")) };
         let member = |(key, value): (&'a String, &'a Value)| {
-            (key.as_str(), Self::new(format!("{}.{}", field.path, key.escape_debug()), value))
+            (key.as_str(), Self::new(format!("{}.{}", field.path, excerpt(key)), value))
         };
         Ok(members.iter().map(member).collect())
     }

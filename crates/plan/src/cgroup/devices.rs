@@ -2,6 +2,7 @@
 
 use super::{Tree, Version, Writes};
 use crate::PlanError;
+use crate::error::quoted;
 use crate::field::Field;
 use crate::launch::DeviceRule;
 
@@ -73,7 +74,7 @@ fn parse(item: &Field<'_>) -> Result<Vec<DeviceRule>, PlanError> {
     let (major, minor) = (number("major")?, number("minor")?);
     let access = item.text("access")?.filter(|access| !access.is_empty()).unwrap_or("rwm");
     if !access.chars().all(|letter| "rwm".contains(letter)) {
-        return Err(item.required("access")?.error(format!("want letters of rwm, not {access:?}")));
+        return Err(item.required("access")?.error(format!("want letters of rwm, not {}", quoted(access))));
     }
     let access: String = "rwm".chars().filter(|letter| access.contains(*letter)).collect();
     let rule = |kind| DeviceRule { allow, kind, major, minor, access: access.clone() };
@@ -82,7 +83,7 @@ fn parse(item: &Field<'_>) -> Result<Vec<DeviceRule>, PlanError> {
         "" | "a" => Ok(vec![rule('b'), rule('c')]),
         "b" => Ok(vec![rule('b')]),
         "c" => Ok(vec![rule('c')]),
-        other => Err(item.required("type")?.error(format!("want a, b or c, not {other:?}"))),
+        other => Err(item.required("type")?.error(format!("want a, b or c, not {}", quoted(other)))),
     }
 }
 

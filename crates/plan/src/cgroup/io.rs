@@ -2,6 +2,7 @@
 
 use super::{Tree, Version, Writes};
 use crate::PlanError;
+use crate::error::quoted;
 use crate::field::Field;
 
 /// `linux.resources.blockIO`. v1 weights are those of BFQ, the only scheduler with weights since Linux 5.0.
@@ -83,7 +84,7 @@ pub(super) fn hugetlb(resources: &Field<'_>, tree: &mut Tree<'_>) -> Result<(), 
         if !digits
             .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
         {
-            return Err(size_field.error(format!("want a size like 2MB, not {size:?}")));
+            return Err(size_field.error(format!("want a size like 2MB, not {}", quoted(size))));
         }
         let limit: u64 = page.required("limit")?.as_number()?;
         let mut writes = Writes::default();

@@ -2,6 +2,7 @@
 
 use super::{Tree, Version, Writes};
 use crate::PlanError;
+use crate::error::quoted;
 use crate::field::Field;
 
 /// Default period of the kernel's bandwidth control, microseconds.
@@ -171,7 +172,7 @@ pub(super) fn cpuset(resources: &Field<'_>, tree: &mut Tree<'_>) -> Result<(), P
         if let Some(cpu) = &cpu
             && !list.chars().all(|letter| letter.is_ascii_digit() || ",- \n".contains(letter))
         {
-            return Err(cpu.required(name)?.error(format!("want a list like 0-3,8, not {list:?}")));
+            return Err(cpu.required(name)?.error(format!("want a list like 0-3,8, not {}", quoted(list))));
         }
         if !list.is_empty() || tree.version("cpuset") == Some(Version::V1) {
             writes.put(file, &list.trim());

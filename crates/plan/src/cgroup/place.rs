@@ -1,6 +1,7 @@
 //! `linux.cgroupsPath` to a directory below each hierarchy.
 
 use crate::PlanError;
+use crate::error::quoted;
 
 pub(super) const FIELD: &str = "linux.cgroupsPath";
 
@@ -15,7 +16,7 @@ pub(super) struct Place {
 impl Place {
     /// An empty path is the id, below the runtime's own group, as runc has it.
     pub(super) fn new(cgroups_path: &str, id: &str) -> Result<Self, PlanError> {
-        let refuse = |why: &str| Err(PlanError::config(FIELD, format!("{why}: {cgroups_path:?}")));
+        let refuse = |why: &str| Err(PlanError::config(FIELD, format!("{why}: {}", quoted(cgroups_path))));
         let given = if cgroups_path.is_empty() { id } else { cgroups_path };
         let components: Vec<&str> = given.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if components.contains(&"..") {

@@ -3,6 +3,7 @@
 use super::{ENOSYS, EPERM, FLAG_LOG, FLAG_SPEC_ALLOW, Policy, Rules};
 use crate::PlanError;
 use crate::bpf::{Cond, Op, ret};
+use crate::error::quoted;
 use crate::field::Field;
 use crate::syscalls::{Abi, Call};
 use serde_json::Value;
@@ -98,7 +99,7 @@ pub(super) fn flags(profile: &Value) -> Result<u32, PlanError> {
         "SECCOMP_FILTER_FLAG_TSYNC" | "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(bits),
         "SECCOMP_FILTER_FLAG_LOG" => Ok(bits | FLAG_LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(bits | FLAG_SPEC_ALLOW),
-        other => Err(flag.error(format!("unknown flag {other:?}"))),
+        other => Err(flag.error(format!("unknown flag {}", quoted(other)))),
     })
 }
 
@@ -114,7 +115,7 @@ fn architectures(root: &Field<'_>, native: Abi) -> Result<BTreeMap<Abi, BTreeMap
             "SCMP_ARCH_AARCH64" => Abi::Aarch64,
             "SCMP_ARCH_ARM" => Abi::Arm,
             other if OTHER_ARCHITECTURES.contains(&other) => continue,
-            other => return Err(arch.error(format!("unknown architecture {other:?}"))),
+            other => return Err(arch.error(format!("unknown architecture {}", quoted(other)))),
         };
         abis.insert(abi, BTreeMap::new());
     }
@@ -132,7 +133,7 @@ fn action(name: &Field<'_>, errno: Option<Field<'_>>) -> Result<u32, PlanError> 
         "SCMP_ACT_LOG" => Ok(ret::LOG),
         "SCMP_ACT_ALLOW" => Ok(ret::ALLOW),
         "SCMP_ACT_NOTIFY" => Err(name.error("SCMP_ACT_NOTIFY is not supported")),
-        other => Err(name.error(format!("unknown action {other:?}"))),
+        other => Err(name.error(format!("unknown action {}", quoted(other)))),
     }
 }
 
@@ -162,7 +163,7 @@ fn cond(arg: &Field<'_>) -> Result<Cond, PlanError> {
         "SCMP_CMP_GE" => (Op::Ge, value),
         "SCMP_CMP_GT" => (Op::Gt, value),
         "SCMP_CMP_MASKED_EQ" => (Op::MaskedEq(value), second),
-        other => return Err(op.error(format!("unknown operator {other:?}"))),
+        other => return Err(op.error(format!("unknown operator {}", quoted(other)))),
     };
     Ok(Cond { arg: number, op, value })
 }

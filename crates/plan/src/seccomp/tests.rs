@@ -203,6 +203,7 @@ fn refusals_name_the_path() {
     let cases = [
         (refusal(json!({})), "linux.seccomp.defaultAction: is missing"),
         (refusal(json!([])), "linux.seccomp: want an object"),
+        (refusal(json!("\u{7f}")), "linux.seccomp: want an object, not \"\\u{7f}\""),
         (
             with("defaultAction", json!("SCMP_ACT_NOTIFY")),
             "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is not supported",

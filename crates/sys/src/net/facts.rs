@@ -27,14 +27,22 @@ pub(super) fn gather(socket: &mut Socket) -> Result<NetFacts> {
     let links = dump(libc::RTM_GETLINK, &ifinfomsg(0, 0), "network devices")?;
     let addresses = dump(libc::RTM_GETADDR, &[inet, 0, 0, 0, 0, 0, 0, 0], "addresses")?;
     let routes = dump(libc::RTM_GETROUTE, &[inet, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "routes")?;
-    let mut devices: Vec<NetDevice> = links.iter().filter_map(device).collect();
     let occupied = redirect::occupied(socket).map_err(|refusal| refusal.on("list", "ingress qdiscs"))?;
-    for device in &mut devices {
-        device.ipv4 = addresses.iter().filter_map(|reply| address(reply, device.index)).collect();
+    let mut facts = read(&links, &addresses, &routes);
+    for device in &mut facts.devices {
         device.ingress = occupied.contains(&device.index);
     }
+    Ok(facts)
+}
+
+/// What the replies to the three dumps say; ingresses are still to be looked at.
+pub(super) fn read(links: &[Reply], addresses: &[Reply], routes: &[Reply]) -> NetFacts {
+    let mut devices: Vec<NetDevice> = links.iter().filter_map(device).collect();
+    for device in &mut devices {
+        device.ipv4 = addresses.iter().filter_map(|reply| address(reply, device.index)).collect();
+    }
     let default_routes = routes.iter().flat_map(default_routes).collect();
-    Ok(NetFacts { devices, default_routes, ..NetFacts::default() })
+    NetFacts { devices, default_routes, ..NetFacts::default() }
 }
 
 /// Fails when there is no device of this index; its name is for the error only.

@@ -15,7 +15,7 @@ use urunc_plan::input::NetFacts;
 use urunc_plan::launch::Tap;
 
 use crate::error::{Result, SysError};
-use netlink::Socket;
+use netlink::{Answer, Socket};
 
 /// Runs `f` in another network namespace and comes back.
 ///
@@ -51,6 +51,19 @@ pub fn facts(netns: BorrowedFd<'_>, host: BorrowedFd<'_>) -> Result<NetFacts> {
     let host_namespace = same_namespace(netns, host)?;
     let mut socket = in_namespace(netns, Socket::open)?;
     Ok(NetFacts { host_namespace, ..facts::gather(&mut socket)? })
+}
+
+/// Reads one datagram as the kernel answers request `sequence`: the facts in it, and the devices that redirects of
+/// ours in it lead to. `None` when the answer goes on in the next datagram.
+///
+/// # Errors
+/// The kernel's refusal, or EBADMSG for what is no answer.
+pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32>)>> {
+    let mut answer = Answer::to(sequence);
+    let whole = answer.take(datagram).map_err(|refusal| refusal.on("read", "netlink answer"))?;
+    let replies = &answer.replies;
+    let facts = facts::read(replies, replies, replies);
+    Ok(whole.then(|| (facts, redirect::targets(replies))))
 }
 
 /// Creates the tap and connects it with the container's device, both ways; returns the tap.

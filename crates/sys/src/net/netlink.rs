@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use urunc_plan::error::abridged;
 
 use super::message::{
     Attrs, Message, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Reply, u32_at,
@@ -87,26 +88,12 @@ impl Socket {
             .finish(self.sequence)
             .map_err(|fault| Refusal { errno: Errno::INVAL, text: fault.to_owned() })?;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()))?;
-        let mut replies = Vec::new();
-        let mut overtaken = false;
+        let mut answer = Answer::to(self.sequence);
         let mut buffer = vec![0; DATAGRAM];
         loop {
             let length = self.receive(&mut buffer)?;
-            let mut rest = buffer.get(..length).unwrap_or_default();
-            while !rest.is_empty() {
-                let (reply, next) = Reply::split(rest).ok_or(Errno::BADMSG)?;
-                rest = next;
-                if reply.sequence != self.sequence {
-                    continue; // the tail of a request that ended early
-                }
-                overtaken |= reply.flags & NLM_F_DUMP_INTR != 0;
-                match reply.kind {
-                    NLMSG_ERROR | NLMSG_DONE => {
-                        verdict(&reply)?;
-                        return if overtaken { Err(Errno::INTR.into()) } else { Ok(replies) };
-                    }
-                    _ => replies.push(reply),
-                }
+            if answer.take(buffer.get(..length).unwrap_or_default())? {
+                return Ok(answer.replies);
             }
         }
     }
@@ -117,6 +104,43 @@ impl Socket {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, flags))?;
         if length > buffer.len() { Err(Errno::MSGSIZE.into()) } else { Ok(length) }
+    }
+}
+
+/// What the kernel says to one request, datagram by datagram.
+#[derive(Debug)]
+pub(super) struct Answer {
+    sequence: u32,
+    /// All but the verdict.
+    pub(super) replies: Vec<Reply>,
+    overtaken: bool,
+}
+
+impl Answer {
+    /// Nothing yet; `sequence` is the `nlmsg_seq` of the request.
+    pub(super) fn to(sequence: u32) -> Self {
+        Self { sequence, replies: Vec::new(), overtaken: false }
+    }
+
+    /// Adds a datagram; true when it ends the answer.
+    pub(super) fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, Refusal> {
+        let mut rest = datagram;
+        while !rest.is_empty() {
+            let (reply, next) = Reply::split(rest).ok_or(Errno::BADMSG)?;
+            rest = next;
+            if reply.sequence != self.sequence {
+                continue; // the tail of a request that ended early
+            }
+            self.overtaken |= reply.flags & NLM_F_DUMP_INTR != 0;
+            match reply.kind {
+                NLMSG_ERROR | NLMSG_DONE => {
+                    verdict(&reply)?;
+                    return if self.overtaken { Err(Errno::INTR.into()) } else { Ok(true) };
+                }
+                _ => self.replies.push(reply),
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -138,7 +162,8 @@ fn verdict(reply: &Reply) -> std::result::Result<(), Refusal> {
     };
     let attrs = Attrs(reply.body.get(4usize.saturating_add(echoed.min(DATAGRAM))..).unwrap_or_default());
     let acked = reply.flags & NLM_F_ACK_TLVS != 0;
-    let text = if acked { attrs.text(NLMSGERR_ATTR_MSG) } else { String::new() };
+    let text =
+        if acked { abridged(attrs.text(NLMSGERR_ATTR_MSG).trim_end_matches('.')) } else { String::new() };
     // Error numbers end at MAX_ERRNO (linux/err.h).
     let number = Some(code.saturating_neg()).filter(|number| *number < 4096);
     Err(Refusal { errno: number.map_or(Errno::BADMSG, Errno::from_raw_os_error), text })
@@ -169,11 +194,13 @@ mod tests {
         let capped = [&code[..], &header(40), &text].concat();
         let whole = [&code[..], &header(40), &[7; 24], &text].concat();
         let done = [&code[..], &text].concat();
+        let sentence = [&code[..], &15u16.to_ne_bytes(), &1u16.to_ne_bytes(), b"no device.\0\0"].concat();
         let tlvs = NLM_F_ACK_TLVS;
         for refusal in [
             refused(&capped, NLMSG_ERROR, tlvs | NLM_F_CAPPED),
             refused(&whole, NLMSG_ERROR, tlvs),
             refused(&done, NLMSG_DONE, tlvs),
+            refused(&sentence, NLMSG_DONE, tlvs),
         ] {
             let said = refusal.on("find device", "eth7");
             assert_eq!(said.to_string(), "find device eth7");

@@ -155,6 +155,11 @@ fn classify(socket: &mut Socket, index: u32, kind: &str) -> std::result::Result<
     Ok(redirect.map_or(Ingress::Foreign, |(cookie, target)| Ingress::Redirect { cookie, target, alone }))
 }
 
+/// Where the redirects of ours among filters lead to.
+pub(super) fn targets(filters: &[Reply]) -> Vec<u32> {
+    filters.iter().filter_map(|filter| ours(&filter.attrs(TCMSG))).map(|(_, target)| target).collect()
+}
+
 /// Cookie and target of a filter of ours.
 fn ours(filter: &Attrs<'_>) -> Option<(Cookie, u32)> {
     let action = filter.inside(TCA_OPTIONS).inside(TCA_U32_ACT).inside(1);

@@ -5,15 +5,16 @@ use anyhow::anyhow;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
+use urunc_plan::error::{abridged, excerpt};
 
 /// Text to structs; the error is one line with JSON path and place.
 pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Document> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document: Document = serde_path_to_error::deserialize(&mut json).map_err(|err| {
-        // A path of hundreds of brackets helps nobody, and keys are the file's: a newline among them is escaped.
-        let path: String = err.path().to_string().escape_debug().take(100).collect();
+        // A path of hundreds of brackets helps nobody, and its keys are the file's.
+        let path = excerpt(&err.path().to_string());
         let at = if ["?", "."].contains(&path.as_str()) { String::new() } else { format!("{path}: ") };
-        anyhow!("config.json: {at}{}", err.inner())
+        anyhow!("config.json: {at}{}", abridged(&err.inner().to_string()))
     })?;
     json.end().map_err(|err| anyhow!("config.json: {err}"))?;
     Ok(document)

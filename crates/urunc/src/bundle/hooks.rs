@@ -4,6 +4,7 @@ use super::document;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use urunc_plan::PlanError;
+use urunc_plan::error::quoted;
 
 /// The six kinds, each in listed order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub(super) fn checked(hooks: &document::Hooks) -> Result<Hooks, PlanError> {
 fn one(at: &str, hook: &document::Hook) -> Result<Hook, PlanError> {
     let wrong = |field: &str, why: String| Err(PlanError::config(format!("{at}.{field}"), why));
     if !hook.path.is_absolute() {
-        return wrong("path", format!("{:?} is not absolute", hook.path.to_string_lossy()));
+        return wrong("path", format!("{} is not absolute", quoted(&hook.path.to_string_lossy())));
     }
     let words = hook.args.iter().chain(&hook.env);
     if words.into_iter().any(|w| w.contains('\0')) || hook.path.to_string_lossy().contains('\0') {

@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+use urunc_plan::error::{abridged, quoted};
 use urunc_plan::{PlanError, Request};
 
 /// A judged bundle.
@@ -54,10 +55,18 @@ pub struct Config {
 pub fn read(dir: &Path) -> anyhow::Result<Config> {
     let dir = dir.canonicalize().with_context(|| format!("bundle {}", dir.display()))?;
     let bytes = file::read(&dir.join("config.json"))?;
-    Ok(Config { document: document::parse(&bytes)?, dir })
+    Config::parse(dir, &bytes)
 }
 
 impl Config {
+    /// The config.json of a bundle at `dir`, from its bytes.
+    ///
+    /// # Errors
+    /// It is not JSON, or a value has the wrong type.
+    pub fn parse(dir: PathBuf, bytes: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self { document: document::parse(bytes)?, dir })
+    }
+
     /// The bundle's directory, absolute.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -79,20 +88,29 @@ impl Config {
     /// # Errors
     /// A value is wrong, or asks for something that is not supported and may not be dropped silently.
     pub fn bundle(self) -> anyhow::Result<Bundle> {
-        version(&self.document.oci_version)?;
-        refuse::unsupported(&self.document)?;
+        let (request, hooks) = self.request()?;
         let rootfs = self.rootfs().ok_or_else(|| PlanError::config("root.path", "missing"))?;
         directory(&rootfs)?;
-        let Document { oci_version, annotations, hooks, .. } = &self.document;
+        let Document { oci_version, annotations, .. } = &self.document;
         Ok(Bundle {
             oci_version: oci_version.clone(),
             annotations: annotations.clone(),
-            hooks: hooks::checked(hooks)?,
+            hooks,
             has_process: self.document.process.is_some(),
-            request: request::make(&self.document)?,
+            request,
             rootfs,
             dir: self.dir,
         })
+    }
+
+    /// The part of [`Config::bundle`] that looks at the file alone.
+    ///
+    /// # Errors
+    /// As [`Config::bundle`].
+    pub fn request(&self) -> Result<(Request, Hooks), PlanError> {
+        version(&self.document.oci_version)?;
+        refuse::unsupported(&self.document)?;
+        Ok((request::make(&self.document)?, hooks::checked(&self.document.hooks)?))
     }
 }
 
@@ -101,12 +119,14 @@ fn version(version: &str) -> Result<(), PlanError> {
     match version.split_once('.') {
         Some(("1", rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => Ok(()),
         _ if version.is_empty() => Err(PlanError::config("ociVersion", "missing")),
-        _ => Err(PlanError::config("ociVersion", format!("{version:?} is not supported, 1.x is"))),
+        _ => Err(PlanError::config("ociVersion", format!("{} is not supported, 1.x is", quoted(version)))),
     }
 }
 
 fn directory(rootfs: &Path) -> Result<(), PlanError> {
-    let wrong = |why: String| PlanError::config("root.path", format!("{}: {why}", rootfs.display()));
+    let wrong = |why: String| {
+        PlanError::config("root.path", format!("{}: {why}", abridged(&rootfs.to_string_lossy())))
+    };
     let found = rootfs.metadata().map_err(|e| wrong(e.to_string()))?;
     if !found.is_dir() {
         return Err(wrong("not a directory".into()));

@@ -4,6 +4,7 @@ use super::document::{ConsoleSize, Process};
 use std::collections::BTreeSet;
 use urunc_plan::{
     PlanError, Request,
+    error::quoted,
     input::{Rlimit, User},
 };
 
@@ -66,7 +67,7 @@ fn environment(env: &[String]) -> Result<(), PlanError> {
 
 /// Paths below /proc are refused: they may lead out through a descriptor (CVE-2024-21626).
 fn cwd(cwd: &str) -> Result<String, PlanError> {
-    let wrong = |why: &str| Err(PlanError::config("process.cwd", format!("{cwd:?} {why}")));
+    let wrong = |why: &str| Err(PlanError::config("process.cwd", format!("{} {why}", quoted(cwd))));
     match cwd {
         "" => wrong("is missing: want an absolute path"),
         cwd if !cwd.starts_with('/') || cwd.contains('\0') => wrong("is not absolute"),
@@ -106,7 +107,7 @@ fn rlimits(process: &Process) -> Result<Vec<Rlimit>, PlanError> {
     let one = |(n, limit): (usize, &super::document::Rlimit)| {
         let wrong = |why: String| Err(PlanError::config(format!("process.rlimits[{n}]"), why));
         if !RLIMITS.contains(&limit.kind.as_str()) {
-            return wrong(format!("type {:?} is unknown", limit.kind));
+            return wrong(format!("type {} is unknown", quoted(&limit.kind)));
         }
         if !seen.insert(limit.kind.clone()) {
             return wrong(format!("{} is listed twice", limit.kind));

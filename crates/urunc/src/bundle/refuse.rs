@@ -6,6 +6,7 @@
 use super::document::{Document, Linux, Process};
 use serde_json::Value;
 use urunc_plan::PlanError;
+use urunc_plan::error::quoted;
 
 /// Device nodes that the private root has, or that the runtime opens itself: listing them asks for nothing.
 const OWN_DEVICES: [&str; 10] = [
@@ -86,7 +87,7 @@ fn devices(linux: &Linux) -> Result<(), PlanError> {
         }
         Some(n) => no(
             &format!("linux.devices[{n}]"),
-            &format!("device {:?} cannot be given to a guest", linux.devices[n].path),
+            &format!("device {} cannot be given to a guest", quoted(&linux.devices[n].path)),
         ),
         None => Ok(()),
     }

@@ -7,6 +7,7 @@ use super::{
 use std::collections::BTreeMap;
 use urunc_plan::{
     PlanError, Request,
+    error::{excerpt, quoted},
     input::{self, NamespaceKind},
 };
 
@@ -46,8 +47,9 @@ fn name(field: &str, name: Option<&String>) -> Result<Option<String>, PlanError>
 /// A relative destination is below `/` (runtime-spec 1.2).
 fn mount(at: &str, mount: &Mount) -> Result<input::Mount, PlanError> {
     let destination = &mount.destination;
-    let wrong =
-        |why: &str| Err(PlanError::config(format!("{at}.destination"), format!("{destination:?} {why}")));
+    let wrong = |why: &str| {
+        Err(PlanError::config(format!("{at}.destination"), format!("{} {why}", quoted(destination))))
+    };
     if destination.is_empty() || destination.contains('\0') {
         return wrong("is not a path");
     }
@@ -71,8 +73,8 @@ fn namespaces(linux: &Linux) -> Result<Vec<input::Namespace>, PlanError> {
     for (n, namespace) in linux.namespaces.iter().enumerate() {
         let wrong =
             |field: &str, why: String| PlanError::config(format!("linux.namespaces[{n}].{field}"), why);
-        let kind =
-            kind(&namespace.kind).ok_or_else(|| wrong("type", format!("{:?} is unknown", namespace.kind)))?;
+        let kind = kind(&namespace.kind)
+            .ok_or_else(|| wrong("type", format!("{} is unknown", quoted(&namespace.kind))))?;
         if kind == NamespaceKind::User {
             return Err(wrong(
                 "type",
@@ -80,11 +82,11 @@ fn namespaces(linux: &Linux) -> Result<Vec<input::Namespace>, PlanError> {
             ));
         }
         if found.iter().any(|earlier| earlier.kind == kind) {
-            return Err(wrong("type", format!("{:?} is listed twice", namespace.kind)));
+            return Err(wrong("type", format!("{} is listed twice", quoted(&namespace.kind))));
         }
         let path = Some(namespace.path.clone()).filter(|path| !path.is_empty());
         if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains('\0')) {
-            return Err(wrong("path", format!("{:?} is not absolute", namespace.path)));
+            return Err(wrong("path", format!("{} is not absolute", quoted(&namespace.path))));
         }
         found.push(input::Namespace { kind, path, host: false });
     }
@@ -107,7 +109,7 @@ fn kind(text: &str) -> Option<NamespaceKind> {
 
 fn time_offsets(linux: &Linux) -> Result<BTreeMap<String, (i64, u32)>, PlanError> {
     let offset = |(clock, offset): (&String, &super::document::TimeOffset)| {
-        let wrong = |why: &str| PlanError::config(format!("linux.timeOffsets.{}", clock.escape_debug()), why);
+        let wrong = |why: &str| PlanError::config(format!("linux.timeOffsets.{}", excerpt(clock)), why);
         if !["monotonic", "boottime"].contains(&clock.as_str()) {
             return Err(wrong("unknown clock, use monotonic or boottime"));
         }
@@ -131,7 +133,7 @@ fn propagation(linux: &Linux) -> Result<String, PlanError> {
     if known.contains(&asked.as_str()) {
         Ok(asked.clone())
     } else {
-        Err(PlanError::config("linux.rootfsPropagation", format!("{asked:?} is unknown")))
+        Err(PlanError::config("linux.rootfsPropagation", format!("{} is unknown", quoted(asked))))
     }
 }
 
@@ -140,7 +142,7 @@ fn cgroups_path(linux: &Linux) -> Result<String, PlanError> {
     if path.split('/').any(|part| part == "..") || path.contains(['\0', '\n']) {
         return Err(PlanError::config(
             "linux.cgroupsPath",
-            format!("{path:?} must not contain .., newline or NUL"),
+            format!("{} must not contain .., newline or NUL", quoted(path)),
         ));
     }
     Ok(path.clone())

@@ -2,8 +2,8 @@
 //!
 //! The search is ld.so(8)'s, for an empty environment.
 
-mod cache;
-mod elf;
+pub mod cache;
+pub mod elf;
 
 use anyhow::{Context, Result};
 use cache::Cache;

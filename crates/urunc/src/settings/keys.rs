@@ -6,6 +6,7 @@ use log::LevelFilter;
 use std::path::Path;
 use urunc_plan::{
     PlanError,
+    error::quoted,
     settings::{MonitorSettings, Settings},
 };
 
@@ -48,9 +49,10 @@ fn runtime(file: &mut Table, settings: &mut Settings) -> Result<u32, PlanError> 
                 trust::path(Path::new(path)).map_err(|why| table.bad("delegate", why))?;
             }
             other => {
-                return Err(
-                    table.bad("delegate", format!("{other:?}: use runc, crun, process or an absolute path"))
-                );
+                return Err(table.bad(
+                    "delegate",
+                    format!("{}: use runc, crun, process or an absolute path", quoted(other)),
+                ));
             }
         }
         settings.delegate = name;
@@ -68,7 +70,7 @@ fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {
         Some("warn" | "warning") => Some(LevelFilter::Warn),
         Some("error" | "fatal" | "panic") => Some(LevelFilter::Error),
         Some(other) => {
-            return Err(table.bad("level", format!("{other:?}: use debug, info, warning or error")));
+            return Err(table.bad("level", format!("{}: use debug, info, warning or error", quoted(other))));
         }
     };
     if table.boolean("syslog")? == Some(true) {
@@ -109,7 +111,9 @@ fn monitor(mut table: Table, outer: &mut Table) -> Result<MonitorSettings, PlanE
 
 fn absolute(table: &mut Table, key: &str) -> Result<Option<String>, PlanError> {
     match table.string(key)? {
-        Some(path) if !path.starts_with('/') => Err(table.bad(key, format!("{path:?} is not absolute"))),
+        Some(path) if !path.starts_with('/') => {
+            Err(table.bad(key, format!("{} is not absolute", quoted(&path))))
+        }
         path => Ok(path),
     }
 }
@@ -130,7 +134,10 @@ fn uid_range(table: &mut Table) -> Result<Option<(u32, u32)>, PlanError> {
         Some((first, count)) if first > 0 && count > 0 && u32::MAX - first >= count => {
             Ok(Some((first, count)))
         }
-        _ => Err(table.bad("uid_range", format!("{text:?}: use FIRST:COUNT, for example 100000:65536"))),
+        _ => {
+            Err(table
+                .bad("uid_range", format!("{}: use FIRST:COUNT, for example 100000:65536", quoted(&text))))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
     path::Path,
 };
 use table::Table;
+use urunc_plan::error::abridged;
 use urunc_plan::settings::Settings;
 
 /// The file without `URUNC_CONFIG_FILE`.
@@ -54,15 +55,23 @@ pub fn active() -> anyhow::Result<Loaded> {
 pub fn load(named: Option<&OsStr>) -> anyhow::Result<Loaded> {
     let named = named.filter(|name| !name.is_empty()).map(Path::new);
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
-    let found = read(path).with_context(|| format!("configuration {}", path.display()))?;
+    if let Some(text) = read(path).with_context(|| format!("configuration {}", path.display()))? {
+        return from_text(&text, path);
+    }
     let mut table = Table::default();
-    if let Some(text) = &found {
-        table = parse(text).with_context(|| format!("configuration {}", path.display()))?;
-    } else if named.is_some() {
+    if named.is_some() {
         table.warn(format!("URUNC_CONFIG_FILE: {} does not exist, using the defaults", path.display()));
     }
-    let origin = if found.is_some() { path.display().to_string() } else { String::new() };
-    keys::read(table, origin)
+    keys::read(table, String::new())
+}
+
+/// What a file with this text says; only the programs and directories it names are looked at.
+///
+/// # Errors
+/// It is not TOML (with line and column), or a key has a bad value.
+pub fn from_text(text: &str, path: &Path) -> anyhow::Result<Loaded> {
+    let table = parse(text).with_context(|| format!("configuration {}", path.display()))?;
+    keys::read(table, path.display().to_string())
 }
 
 /// `None`: no such file.
@@ -90,7 +99,7 @@ fn parse(text: &str) -> anyhow::Result<Table> {
         let before = text.get(..err.span().map_or(0, |span| span.start)).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        anyhow!("line {line}, column {column}: {}", err.message().replace('\n', ", "))
+        anyhow!("line {line}, column {column}: {}", abridged(&err.message().replace('\n', ", ")))
     })?;
     Ok(Table::new(table))
 }

@@ -1,7 +1,7 @@
 //! `/etc/ld.so.cache` in the format of glibc 2.2 and later: which file stands for a library name (ld.so(8)).
 
 /// A loaded cache.
-pub(super) struct Cache {
+pub struct Cache {
     /// From the header on; offsets of names count from here.
     bytes: Vec<u8>,
 }
@@ -12,7 +12,7 @@ const ENTRY: usize = 24;
 
 impl Cache {
     /// `None` if this is not such a cache. Before glibc 2.32 an older format stands in front of it.
-    pub(super) fn new(mut bytes: Vec<u8>) -> Option<Self> {
+    pub fn new(mut bytes: Vec<u8>) -> Option<Self> {
         let start = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
         bytes.drain(..start);
         Some(Self { bytes })
@@ -20,7 +20,7 @@ impl Cache {
 
     /// Every file of that name, best first, for all architectures. Variants for particular CPUs are left out: the
     /// plain one always exists beside them.
-    pub(super) fn files<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn files<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let count = self.u32_at(MAGIC.len()).unwrap_or(0) as usize;
         (0..count)
             .map_while(move |i| self.entry(HEADER + i * ENTRY))

@@ -10,17 +10,17 @@ use std::path::Path;
 
 /// What one program or shared object asks of the loader.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Dynamic {
+pub struct Dynamic {
     /// `e_machine`: objects of another architecture are passed over in searches.
-    pub(super) machine: u16,
+    pub machine: u16,
     /// PT_INTERP; `None` for libraries and static programs.
-    pub(super) interpreter: Option<String>,
+    pub interpreter: Option<String>,
     /// DT_NEEDED, in order.
-    pub(super) needed: Vec<String>,
+    pub needed: Vec<String>,
     /// DT_RPATH, a list with colons; the loader ignores it beside a DT_RUNPATH.
-    pub(super) rpath: String,
+    pub rpath: String,
     /// DT_RUNPATH, likewise.
-    pub(super) runpath: String,
+    pub runpath: String,
 }
 
 const PT_LOAD: u32 = 1;
@@ -41,12 +41,19 @@ struct Header {
 }
 
 /// Reads `path`.
-pub(super) fn read(path: &Path) -> Result<Dynamic> {
+///
+/// # Errors
+/// As [`parse`], with the path.
+pub fn read(path: &Path) -> Result<Dynamic> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     parse(&file).with_context(|| format!("{}: not a usable ELF file", path.display()))
 }
 
-fn parse(file: &File) -> Result<Dynamic> {
+/// Reads an open file.
+///
+/// # Errors
+/// It is not a 64-bit little-endian ELF file, or what its headers name is not in it.
+pub fn parse(file: &File) -> Result<Dynamic> {
     let mut ident = [0; 64];
     file.read_exact_at(&mut ident, 0)?;
     ensure!(ident.starts_with(b"\x7fELF\x02\x01"), "no 64-bit little-endian ELF header");
