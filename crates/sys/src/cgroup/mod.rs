@@ -74,7 +74,8 @@ fn apply(plan: &Cgroup, inside: Option<i32>) -> Result<Option<OwnedFd>> {
 /// # Errors
 /// EBUSY: another `create` is about to put its process there, or has done so.
 pub fn claim(plan: &Cgroup) -> Result<Option<OwnedFd>> {
-    let Some(group) = plan.groups.first() else { return Ok(None) };
+    // A scope needs no claim: systemd makes it for one, and refuses the other.
+    let Some(group) = plan.groups.first().filter(|_| plan.scope.is_none()) else { return Ok(None) };
     let name = leaf(group).display().to_string();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
