@@ -29,7 +29,11 @@ pub(super) const ENTRIES: &[(&str, &str, Standing)] = &[
     ("B-01", "text of the image becomes options of the monitor", Tested),
     ("B-02", "annotations that name objects of the host", Tested),
     ("B-03", "foreign labels change what the runtime does", Tested),
-    ("B-04", "annotations become properties of a systemd unit", Waits("systemd's cgroup driver")),
+    (
+        "B-04",
+        "annotations become properties of a systemd unit",
+        Elsewhere("`tests/vm/run.sh vm-scope/an-annotation-is-no-property`"),
+    ),
     ("B-05", "environment becomes parameters of the guest's kernel", Tested),
     ("B-06", "numbers that wrap, round or change their sign", Tested),
     ("B-07", "isolation that is asked for and silently left out", Tested),

@@ -24,6 +24,14 @@ pub(super) const CASES: &[Entry] = &[
         c.delete().ok();
         gone(s);
     }),
+    // Catalogue B-04: who may annotate a pod must not set properties of units on its node.
+    ("an-annotation-is-no-property", |s| {
+        let annotations =
+            json!({"org.systemd.property.TasksMax": "uint64 7", "org.systemd.property.OOMPolicy": "'kill'"});
+        create(&in_slice(s, "suite.slice", s.bundle("b").with("/annotations", annotations))).ok();
+        assert_ne!(show(s, "TasksMax"), "7");
+        assert_ne!(show(s, "OOMPolicy"), "kill");
+    }),
     ("a-slice-is-below-its-parents", |s| {
         let c = container(s, "suite-a-b.slice", json!({}));
         create(&c).ok();
