@@ -72,17 +72,32 @@ fn apply(plan: &Cgroup, inside: Option<i32>) -> Result<Option<OwnedFd>> {
 /// Takes prepared groups for one `create`, until the descriptor is closed everywhere.
 ///
 /// # Errors
-/// EBUSY: another `create` is about to put its process there, or has done so.
+/// EBUSY: another `create` is about to put its process there, or has done so. After any other errno the groups are gone
+/// if nobody is in them, as after a failed [`prepare`].
 pub fn claim(plan: &Cgroup) -> Result<Option<OwnedFd>> {
     let Some(group) = plan.groups.first() else { return Ok(None) };
-    let name = leaf(group).display().to_string();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
-        .map_err(|errno| SysError::new("open", name.clone(), errno))?;
-    if crate::atomic::lock(dir.as_fd(), false).is_err() || occupied(plan)?.is_some() {
-        return Err(SysError::new("claim", name, Errno::BUSY));
+    let claimed = try_claim(plan, leaf(group));
+    match &claimed {
+        Err(error) if error.source.raw_os_error() != Some(Errno::BUSY.raw_os_error()) => {
+            for group in &plan.groups {
+                let _ = rustix::fs::rmdir(leaf(group));
+            }
+        }
+        _ => {}
     }
-    Ok(Some(dir))
+    claimed.map(Some)
+}
+
+fn try_claim(plan: &Cgroup, leaf: PathBuf) -> Result<OwnedFd> {
+    let name = leaf.display().to_string();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(leaf, flags, Mode::empty())
+        .map_err(|errno| SysError::new("open", name.clone(), errno))?;
+    match crate::atomic::lock(dir.as_fd(), false) {
+        Err(error) if error.source.kind() != io::ErrorKind::WouldBlock => Err(error),
+        Ok(()) if occupied(plan)?.is_none() => Ok(dir),
+        _ => Err(SysError::new("claim", name, Errno::BUSY)),
+    }
 }
 
 /// Lets a frozen container go on (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst): on v1 not even SIGKILL
