@@ -380,7 +380,12 @@ mod tests {
             std::fs::write("/guest/kernel", "x").err().ok_or(11)?;
             std::fs::write("/new", "x").err().ok_or(12)?;
             std::fs::write("/dev/null", "x").map_err(|_| 13)?;
-            Ok(())
+            // Not even below: only the root and the kernel are mounted.
+            let proc = crate::identity::private_proc().map_err(|_| 16)?;
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let table = rustix::fs::openat(&proc, "self/mountinfo", flags, Mode::empty()).map_err(|_| 17)?;
+            let lines = std::io::read_to_string(std::fs::File::from(table)).map_err(|_| 18)?;
+            (lines.lines().count() == 2).then_some(()).ok_or(19)
         });
         assert_eq!(code, 0);
         assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), before);

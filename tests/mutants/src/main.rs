@@ -1,6 +1,5 @@
-//! `mutants [--check | --list] [--only TEXT]`: switches one defence after the other off, in a copy of the tree, and
-//! demands that a named test turns red. `--check` only looks whether every fault still applies; `--list` prints the
-//! table of faults.
+//! `mutants [--check | --only TEXT...]`: switches one defence after the other off, in a copy of the tree, and
+//! demands that a named test turns red. `--check` only looks whether every fault still applies.
 #![allow(clippy::print_stdout)]
 
 mod bed;
@@ -35,13 +34,14 @@ fn run() -> Result<ExitCode> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["--check"] => check(&root, &mutants)?,
-        ["--list"] => list(&mutants),
         [] => return all_red(&root, &mutants),
-        ["--only", text] => {
-            mutants.retain(|m| m.name.contains(text) || m.catalogue.iter().any(|entry| entry == text));
+        ["--only", ref texts @ ..] => {
+            let means =
+                |m: &Mutant, text: &str| m.name.contains(text) || m.catalogue.iter().any(|e| e == text);
+            mutants.retain(|m| texts.iter().any(|text| means(m, text)));
             return all_red(&root, &mutants);
         }
-        _ => bail!("usage: mutants [--check | --list | --only TEXT]"),
+        _ => bail!("usage: mutants [--check | --only TEXT...]"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -56,13 +56,6 @@ fn check(root: &Path, mutants: &[Mutant]) -> Result<()> {
     }
     println!("{} mutants apply", mutants.len());
     Ok(())
-}
-
-fn list(mutants: &[Mutant]) {
-    println!("| entry | defence switched off | turns red |\n|---|---|---|");
-    for Mutant { name, catalogue, test, .. } in mutants {
-        println!("| {} | {name} | `{test}` |", catalogue.join(" "));
-    }
 }
 
 /// The tests on the tree as it is, then each fault.

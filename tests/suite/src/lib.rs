@@ -6,6 +6,7 @@
 
 pub mod bad_input;
 pub mod bundle;
+pub mod bystander;
 pub mod catalogue;
 pub mod chaos;
 pub mod command;

@@ -19,7 +19,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
-use urunc_plan::error::{excerpt, quoted};
+use urunc_plan::error::{abridged, quoted};
 use urunc_plan::{PlanError, Request};
 
 /// A judged bundle.
@@ -125,7 +125,7 @@ fn version(version: &str) -> Result<(), PlanError> {
 
 fn directory(rootfs: &Path) -> Result<(), PlanError> {
     let wrong = |why: String| {
-        PlanError::config("root.path", format!("{}: {why}", excerpt(&rootfs.to_string_lossy())))
+        PlanError::config("root.path", format!("{}: {why}", abridged(&rootfs.to_string_lossy())))
     };
     let found = rootfs.metadata().map_err(|e| wrong(e.to_string()))?;
     if !found.is_dir() {

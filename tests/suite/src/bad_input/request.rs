@@ -106,8 +106,8 @@ pub(super) const REFUSED: &[Row] = &[
     }),
     ("i-19-a-terminal-without-socket", "--console-socket", |b| b.with("/process/terminal", json!(true))),
     ("i-20-a-namespace-of-another-kind", "uts", |b| b.namespace("uts", Some("/proc/self/ns/net"))),
-    ("i-20-a-namespace-that-is-a-file", "/etc/hostname", |b| b.namespace("ipc", Some("/etc/hostname"))),
-    ("i-20-a-namespace-that-is-a-directory", "/etc", |b| b.namespace("ipc", Some("/etc"))),
+    ("i-20-a-namespace-that-is-a-file", "/etc/hostname", |b| b.namespace("uts", Some("/etc/hostname"))),
+    ("i-20-a-namespace-that-is-a-directory", "/etc", |b| b.namespace("uts", Some("/etc"))),
     ("i-20-a-namespace-by-relative-path", "linux.namespaces[4].path", |b| b.namespace("ipc", Some("ns/ipc"))),
     ("i-20-a-namespace-that-is-missing", "/run/none", |b| b.namespace("uts", Some("/run/none"))),
     ("i-21-a-namespace-twice", "linux.namespaces[5].type", |mut b| {

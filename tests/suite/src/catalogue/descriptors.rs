@@ -4,6 +4,7 @@ use super::{Entry, in_words, nothing_left, rounds};
 use crate::bad_input::host::{linux_on_probe, probe};
 use crate::bad_input::one_line;
 use crate::bundle::Bundle;
+use crate::bystander::Bystander;
 use crate::command::{self, Outcome, inheritable, until};
 use crate::container::Container;
 use crate::harness::Case;
@@ -246,10 +247,10 @@ fn inherited_identity(s: &Sandbox) {
 
 fn confused_pids(s: &Sandbox) {
     s.run(["list", "-q"]).ok();
-    let mut bystander = Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let mut bystander = Bystander::new(0);
     let c = s.container("a", &s.bundle("b").spt("idle"));
     // The last two: a number that came again, in this boot and before.
-    for pid in [-1, 0, 1, i64::from(std::process::id()), i64::from(bystander.id())] {
+    for pid in [-1, 0, 1, i64::from(std::process::id()), i64::from(bystander.pid())] {
         for boot in [None, Some("00000000-0000-0000-0000-000000000000")] {
             c.launch();
             let file = s.root().join(&c.id).join("status.json");
@@ -266,11 +267,10 @@ fn confused_pids(s: &Sandbox) {
             in_words(s, &c.delete());
             c.delete_force();
             s.reap();
-            assert!(bystander.try_wait().expect("wait").is_none(), "{pid}: the bystander was killed");
+            assert!(bystander.lives(), "{pid}: the bystander was killed");
         }
     }
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
+    drop(bystander);
     nothing_left(s);
 }
 

@@ -3,6 +3,7 @@
 use super::{Entry, nothing_left, rounds};
 use crate::bad_input::host::linux_on_probe;
 use crate::bad_input::{one_line, refused};
+use crate::bystander::Bystander;
 use crate::command::until;
 use crate::container::{Container, namespace};
 use crate::harness::Case;
@@ -173,22 +174,21 @@ fn foreign_cgroups(s: &Sandbox) {
     }
     let name = s.id("foreign");
     let group = ForeignGroup::new(&name);
-    let mut bystander = Command::new("sleep").arg("1000").spawn().expect("sleep");
+    let mut bystander = Bystander::new(0);
     // A slice of the host has its processes below.
     for below in ["", "below"] {
-        group.take(below, bystander.id());
+        group.take(below, bystander.pid());
         let limits = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 5}});
         let bundle = s.bundle("b").spt("idle").with("/linux/cgroupsPath", json!(format!("/{name}")));
         let c = s.container("a", &bundle.with("/linux/resources", limits));
         one_line(s, &c.create(), "processes of others");
         c.delete_force();
-        assert!(bystander.try_wait().expect("wait").is_none(), "the process of a foreign group was killed");
+        assert!(bystander.lives(), "the process of a foreign group was killed");
         let limit = group.0.iter().map(|group| text(&group.join("pids.max"))).find(|limit| !limit.is_empty());
         assert_eq!(limit.as_deref(), Some("max\n"), "a foreign group was limited");
         fs::remove_dir_all(&c.bundle).expect("bundle");
     }
-    bystander.kill().expect("kill");
-    bystander.wait().expect("wait");
+    drop(bystander);
     drop(group);
     nothing_left(s);
 }

@@ -2,6 +2,7 @@
 
 use super::{Outcomes, parse};
 use crate::bad_input::host::probe;
+use crate::bystander::Bystander;
 use crate::reality::network::Network;
 use crate::sandbox::{Sandbox, text};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -10,9 +11,8 @@ use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use urunc_plan::NetFacts;
 
 /// Makes the root a mount of its own, whose holder is in no chroot, and runs a program in it with a terminal and a
@@ -23,7 +23,7 @@ const FREE: &str = r#"mount --make-rprivate / && mkdir "$0" && mount --rbind / "
 /// All of it; removed when dropped.
 pub(super) struct Host<'a> {
     sandbox: &'a Sandbox,
-    bystander: Child,
+    bystander: Bystander,
     memory: String,
     listener: UnixListener,
 }
@@ -40,7 +40,7 @@ impl<'a> Host<'a> {
     pub(super) fn new(s: &'a Sandbox, uid: u32) -> Self {
         let made = output("ipcmk", &["-M", "4096", "-p", "0666"]);
         let memory = made.split_whitespace().last().expect("an id").to_owned();
-        let bystander = Command::new("sleep").arg("1000").uid(uid).spawn().expect("sleep");
+        let bystander = Bystander::new(uid);
         let host = Self { sandbox: s, bystander, memory, listener: abstract_listener(&s.tag) };
         host.with_files(|path| {
             std::fs::write(path, "").expect("a file");
@@ -63,7 +63,7 @@ impl<'a> Host<'a> {
 
     /// The word that tells the probe what to try to reach.
     pub(super) fn word(&self, file: &str) -> String {
-        format!("probe=escape:{},{},{},{file}", self.bystander.id(), self.memory, self.sandbox.tag)
+        format!("probe=escape:{},{},{},{file}", self.bystander.pid(), self.memory, self.sandbox.tag)
     }
 
     /// What becomes of the tries of root, without a jail but in throw-away mount, host name and network namespaces.
@@ -92,7 +92,7 @@ impl<'a> Host<'a> {
 
     /// The bystander lives, nobody came to the socket, and the files are what they were.
     pub(super) fn is_untouched(&self) {
-        let status = PathBuf::from(format!("/proc/{}/status", self.bystander.id()));
+        let status = PathBuf::from(format!("/proc/{}/status", self.bystander.pid()));
         assert!(text(&status).contains("State:\tS"), "the bystander does not sleep any more");
         assert!(text(&status).contains("TracerPid:\t0"), "the bystander is traced");
         let came = self.listener.accept().map_err(|error| error.kind());
@@ -108,8 +108,6 @@ impl<'a> Host<'a> {
 impl Drop for Host<'_> {
     fn drop(&mut self) {
         // A case that failed half-way may have lost some of it.
-        let _ = self.bystander.kill();
-        let _ = self.bystander.wait();
         let _ = Command::new("ipcrm").args(["-m", &self.memory]).status();
         self.with_files(|path| {
             let _ = std::fs::remove_file(path);
