@@ -197,6 +197,8 @@ impl Watch {
                 }
             }
             let begun = self.begun;
+            // It goes on as itself from a read-only view of its file (`create` of a program of the image).
+            self.begun &= role != "runtime" || name != "execve";
             self.points.push(Point { role, n, call: name.clone(), begun, init: init.is_some() });
         }
         let last = self.is_last(&name, call, &self.trees[index].processes[at].role);
