@@ -53,11 +53,6 @@ fn ended(c: &Container<'_>) {
     assert!(left.is_empty(), "{left:#?}");
 }
 
-/// Has the process ended, and waits to be reaped?
-fn is_zombie(pid: u32) -> bool {
-    crate::sandbox::text(format!("/proc/{pid}/stat").as_ref()).contains(") Z ")
-}
-
 /// A container of the own guest that idles.
 fn idle<'a>(s: &'a Sandbox, name: &str) -> Container<'a> {
     s.container(name, &s.bundle(name).spt("idle"))

@@ -10,6 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const STATE: [&str; 3] = ["record.json", "plan.json", "status.json"];
+
 pub(super) const CASES: &[Entry] = &[
     ("f-31-a-state-root-of-few-files", |s| {
         // The root, the container's directory, its files, and the one that replaces another.
@@ -86,6 +88,8 @@ pub(super) const CASES: &[Entry] = &[
         ended(&c);
     }),
     ("f-40-10000-stopped-containers", |s| {
+        // As /run is: 40 000 files of a disk take longer than all else.
+        s.bound_root("size=1g");
         let c = idle(s, "a");
         c.launch();
         c.kill("KILL").ok();
@@ -93,7 +97,7 @@ pub(super) const CASES: &[Entry] = &[
         let from = s.root().join(&c.id);
         let copies: Vec<PathBuf> = (0..10_000).map(|n| s.root().join(format!("{}-{n}", c.id))).collect();
         for copy in &copies {
-            copy_state(&from, copy);
+            link_state(&from, copy);
         }
         assert_eq!(s.run(["list", "-q"]).ok().stdout.lines().count(), 10_001);
         let other = idle(s, "other");
@@ -168,10 +172,18 @@ fn edit_status(c: &Container<'_>, edit: impl FnOnce(&mut Value)) {
     fs::write(file, status.to_string()).unwrap();
 }
 
+/// The same files in a second directory.
+fn link_state(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for name in STATE {
+        fs::hard_link(from.join(name), to.join(name)).unwrap();
+    }
+}
+
 /// The files of a container's directory; a socket is not on a disk.
 fn copy_state(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
-    for name in ["record.json", "plan.json", "status.json"] {
+    for name in STATE {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
