@@ -1,5 +1,7 @@
 //! The state directory: intent before the first side effect, the truth about the process afterwards.
 
+mod alive;
+
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +13,7 @@ use urunc_plan::{HostFacts, LaunchPlan, Request};
 use urunc_sys::{SysError, atomic, process};
 
 use crate::bundle::Hooks;
-use crate::{init, seal, settings};
+use crate::{seal, settings};
 
 /// Format of the record. A release that adds what `start` may not ignore counts it up.
 pub const VERSION: u32 = 1;
@@ -374,13 +376,13 @@ impl Container {
     /// The process cannot be looked at: no answer is better than a wrong one.
     pub fn life(&self, status: &Status) -> anyhow::Result<Life> {
         // What is exiting never comes back, though its process is to be waited for.
-        let lives = living(status)?.is_some_and(|stat| !stat.exiting);
+        let lives = alive::living(status)?.is_some_and(|stat| !stat.exiting);
         Ok(match (lives, status.phase) {
             (false, Phase::Creating) if status.pid == 0 && self.is_busy()? => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
             // A `start` that died after its frame could not write it down; init went on.
-            (true, Phase::Created) if !is_init(status.pid)? => Life::Running,
+            (true, Phase::Created) if !alive::is_init(status.pid)? => Life::Running,
             (true, Phase::Created) => Life::Created,
             (true, Phase::Running) => Life::Running,
         })
@@ -407,7 +409,7 @@ impl Container {
             opened => opened?,
         };
         // Checked after the descriptor exists: from here on the number cannot be recycled under us.
-        let lives = living(status)?.is_some() && !process::ended(pidfd.as_fd())?;
+        let lives = alive::living(status)?.is_some() && !process::ended(pidfd.as_fd())?;
         Ok(lives.then_some(pidfd))
     }
 
@@ -460,25 +462,6 @@ pub fn is_unread(error: &anyhow::Error) -> bool {
     // No regular file, or too long: that is damage.
     let damaged = |code| code == Some(EINVAL) || code == Some(EFBIG);
     error.downcast_ref::<SysError>().is_some_and(|error| !damaged(error.source.raw_os_error()))
-}
-
-/// Has the process not become the monitor yet?
-fn is_init(pid: i32) -> anyhow::Result<bool> {
-    Ok(process::name(pid)?.is_some_and(|name| name == init::NAME))
-}
-
-/// The container's process, if it has not ended.
-fn living(status: &Status) -> anyhow::Result<Option<process::Stat>> {
-    if status.pid <= 1 {
-        return Ok(None);
-    }
-    let found = process::stat(status.pid)?;
-    let same =
-        |stat: &process::Stat| stat.start_time == status.start_time && !matches!(stat.state, 'Z' | 'X' | 'x');
-    match found.filter(same) {
-        Some(stat) if status.boot_id == process::boot_id()? => Ok(Some(stat)),
-        _ => Ok(None),
-    }
 }
 
 /// The OCI state as hooks read it.
