@@ -8,7 +8,7 @@ BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test fuzz miri storm hostile mutants demo bench install clean docs
+.PHONY: build guests probe check fmt lint test sweep fuzz miri storm hostile mutants demo bench install clean docs
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -41,6 +41,10 @@ test:
 	scripts/install-deps.sh
 	scripts/test.sh
 
+# All of the fault sweep; `make test` runs a tenth.
+sweep: build probe
+	$(CARGO) build --locked --package sweep
+	target/debug/sweep
 # Switches one defence after the other off, in a copy below target/: each must turn a test red. ONLY=A-01, or part of a name.
 mutants: guests probe
 	$(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")

@@ -70,6 +70,8 @@ declare -A divided=([storm]=5 [chaos]=10)
 for name in "${names[@]}"; do
     STORM=${divided[$name]:-1} group "$name" target/debug/suite "$name"
 done
+# A tenth of `make sweep`, by the seed that it prints.
+group sweep target/debug/sweep --part 10
 # The suite proves itself on a runtime that is known.
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" target/debug/suite "$name"

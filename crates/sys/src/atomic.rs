@@ -99,13 +99,17 @@ pub fn lock(dir: BorrowedFd<'_>, wait: bool) -> Result<()> {
 }
 
 /// Does another process hold the lock? The question holds nobody up but for a moment.
-pub fn is_locked(dir: BorrowedFd<'_>) -> bool {
+///
+/// # Errors
+/// flock(2)'s errno.
+pub fn is_locked(dir: BorrowedFd<'_>) -> Result<bool> {
     // Shared: those who ask at the same time are not in each other's way.
-    let taken = rustix::fs::flock(dir, FlockOperation::NonBlockingLockShared);
-    if taken.is_ok() {
-        unlock(dir);
+    match rustix::fs::flock(dir, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => unlock(dir),
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(true),
+        Err(e) => return Err(SysError::new("lock", "container", e)),
     }
-    taken.is_err()
+    Ok(false)
 }
 
 /// Gives the lock of [`lock`] back before the descriptor is closed.
@@ -138,10 +142,23 @@ fn ignore_absent(result: rustix::io::Result<()>, name: &str) -> Result<()> {
 }
 
 /// Do both descriptors name the same inode?
-pub fn same_inode(a: impl AsFd, b: impl AsFd) -> bool {
-    match (rustix::fs::fstat(a), rustix::fs::fstat(b)) {
-        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-        _ => false,
+///
+/// # Errors
+/// fstat(2)'s errno.
+pub fn same_inode(a: impl AsFd, b: impl AsFd) -> Result<bool> {
+    let stat = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_err(|e| SysError::new("stat", "inode", e));
+    let (a, b) = (stat(a.as_fd())?, stat(b.as_fd())?);
+    Ok((a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+}
+
+/// Is there an entry of this name, of whatever kind?
+///
+/// # Errors
+/// Anything but ENOENT.
+pub fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        found => found.map(|_| true).map_err(|e| SysError::new("stat", name, e)),
     }
 }
 
@@ -185,9 +202,9 @@ mod tests {
         let other: OwnedFd = std::fs::File::open(path.path()).unwrap().into();
         lock(fd.as_fd(), false).unwrap();
         assert!(lock(other.as_fd(), false).is_err());
-        assert!(is_locked(other.as_fd()));
+        assert!(is_locked(other.as_fd()).unwrap());
         unlock(fd.as_fd());
-        assert!(!is_locked(other.as_fd()));
+        assert!(!is_locked(other.as_fd()).unwrap());
         lock(other.as_fd(), false).unwrap();
         assert!(lock(fd.as_fd(), false).is_err());
         drop(other);

@@ -136,7 +136,9 @@ fn drop_bounding_set() -> Result<()> {
 /// Empties the permitted, effective, inheritable and ambient sets.
 fn drop_capabilities() -> Result<()> {
     // SAFETY: plain integers.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    if unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) } != 0 {
+        return Err(SysError::last("prctl", "ambient capabilities"));
+    }
     let header = [0x2008_0522_u32, 0];
     let empty = [0_u32; 6];
     // SAFETY: version 3 of capset(2): header of two words, two triples of sets.

@@ -62,7 +62,7 @@ pub fn open(root: BorrowedFd<'_>, path: &str, want: Want, writable: bool) -> Res
     };
     let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
     let fd = resolve(root, path, access | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(named)?;
-    if !crate::atomic::same_inode(probe.as_fd(), fd.as_fd()) {
+    if !crate::atomic::same_inode(probe.as_fd(), fd.as_fd())? {
         return Err(wrong("was exchanged while it was opened"));
     }
     Ok(Opened { fd, bytes: if device { 0 } else { stat.st_size.unsigned_abs() }, device })

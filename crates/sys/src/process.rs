@@ -15,10 +15,13 @@ pub use signals::{next_signal, reset_signals, signals_as_fd, survive_file_limit}
 pub use stat::{Stat, boot_id, name, parse_stat, stat};
 
 /// prctl(PR_SET_NAME): the name `ps` shows, at most 15 bytes.
-pub fn set_name(name: &str) {
-    if let Ok(name) = std::ffi::CString::new(name) {
-        let _ = rustix::thread::set_name(&name);
-    }
+///
+/// # Errors
+/// EINVAL for a name with a NUL.
+pub fn set_name(name: &str) -> Result<()> {
+    let error = |e: std::io::Error| SysError::new("prctl", "name of the process", e);
+    let text = std::ffi::CString::new(name).map_err(|e| error(e.into()))?;
+    rustix::thread::set_name(&text).map_err(|e| error(e.into()))
 }
 
 /// Makes this process undumpable until its next exec: without CAP_SYS_PTRACE nobody, not even root, can attach to it or

@@ -33,5 +33,5 @@ fn a_process_is_found_whatever_bytes_its_name_has() {
     let stat = process::stat(child.id().cast_signed());
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(stat.unwrap().parent, std::process::id().cast_signed());
+    assert_eq!(stat.unwrap().unwrap().parent, std::process::id().cast_signed());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,17 @@ pub fn remember(store: &Store, id: &str, verdict: &Verdict) -> anyhow::Result<()
     Ok(atomic::write(store.dir(), &file(id), &serde_json::to_vec(verdict)?)?)
 }
 
-fn is_foreign(directory: &Path) -> bool {
-    FOREIGN.iter().any(|name| directory.join(name).is_file())
+fn is_foreign(directory: &Path) -> std::io::Result<bool> {
+    for name in FOREIGN {
+        match directory.join(name).metadata() {
+            Ok(meta) if meta.is_file() => return Ok(true),
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 /// The runtimes that may have containers under this root: those of the stored verdicts, and the default one when there
@@ -48,20 +58,27 @@ pub fn runtimes(store: &Store, default: &str) -> BTreeSet<PathBuf> {
     let runtime = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
         match name.to_str().and_then(|name| name.strip_prefix(':')) {
-            Some(id) => recall(store, id, default).map(|verdict| verdict.runtime),
-            None => is_foreign(&entry.path()).then(|| program(default)),
+            Some(id) => recall(store, id, default).ok()?.map(|verdict| verdict.runtime),
+            None => is_foreign(&entry.path()).ok()?.then(|| program(default)),
         }
     };
     entries.filter_map(runtime).collect()
 }
 
 /// The verdict about a container that is not ours: stored at create, or plain from the other runtime's state file.
-pub fn recall(store: &Store, id: &str, default: &str) -> Option<Verdict> {
-    if let Ok(bytes) = atomic::read(store.dir(), &file(id), 4096) {
-        return serde_json::from_slice(&bytes).ok();
+///
+/// # Errors
+/// The state root cannot be read, or the verdict is damaged: whose the container is is then not known.
+pub fn recall(store: &Store, id: &str, default: &str) -> anyhow::Result<Option<Verdict>> {
+    match atomic::read(store.dir(), &file(id), 4096) {
+        Err(error) if error.source.kind() == ErrorKind::NotFound => {}
+        read => {
+            let verdict = serde_json::from_slice(&read?);
+            return verdict.map(Some).with_context(|| format!("verdict about container {id}"));
+        }
     }
-    is_foreign(&store.path().join(id))
-        .then(|| Verdict { runtime: program(default), reason: "made by another runtime".into() })
+    let foreign = is_foreign(&store.path().join(id)).with_context(|| format!("container {id}"))?;
+    Ok(foreign.then(|| Verdict { runtime: program(default), reason: "made by another runtime".into() }))
 }
 
 /// Forgets the verdict.

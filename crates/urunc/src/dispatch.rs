@@ -18,10 +18,10 @@ pub fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(usage) => return refuse(&usage),
     };
-    close_inherited(&command);
+    let closed = close_inherited(&command);
     process::survive_file_limit();
     let failure = if matches!(command, Command::Exec { .. }) { EXEC_IMPOSSIBLE } else { 1 };
-    match log::init(&global).and_then(|()| run(&global, command)) {
+    match log::init(&global).and(closed.map_err(Into::into)).and_then(|()| run(&global, command)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             log::fatal(&error);
@@ -38,19 +38,19 @@ fn refuse(usage: &cli::Usage) -> ExitCode {
 }
 
 /// Nothing of the caller's is inherited by accident (rule R6); `--preserve-fds` of a delegated container is kept.
-fn close_inherited(command: &Command) {
+fn close_inherited(command: &Command) -> urunc_sys::Result<()> {
     let preserved = match command {
         Command::Create(launch) | Command::Run { launch, .. } => launch.preserve_fds,
         // It reaches no container of ours, and the other runtime keeps what its own flag says.
-        Command::Exec { .. } => return,
+        Command::Exec { .. } => return Ok(()),
         _ => 0,
     };
-    process::close_from(3_u32.saturating_add(preserved));
+    process::close_from(3_u32.saturating_add(preserved))
 }
 
 fn run(global: &Global, command: Command) -> anyhow::Result<u8> {
-    if let Some(result) = delegated(global, &command) {
-        return result;
+    if let Some(code) = delegated(global, &command)? {
+        return Ok(code);
     }
     match command {
         Command::Text(text) => command::print(&text).map(|()| 0),
@@ -78,24 +78,21 @@ fn exec(global: &Global, id: &str) -> anyhow::Result<u8> {
 
 /// Every command on a container that was given to another runtime goes there with identical argv. `None` when the
 /// container is ours or unknown.
-fn delegated(global: &Global, command: &Command) -> Option<anyhow::Result<u8>> {
-    let id = command.id()?;
-    if matches!(command, Command::Create(_) | Command::Run { .. }) {
-        return None;
-    }
-    let store = Store::open(&global.root, false).ok()?;
-    if store.find(id).ok()?.is_some() {
-        return None;
+fn delegated(global: &Global, command: &Command) -> anyhow::Result<Option<u8>> {
+    let id = command.id().filter(|_| !matches!(command, Command::Create(_) | Command::Run { .. }));
+    let Some((id, store)) = id.zip(Store::open(&global.root)?) else { return Ok(None) };
+    if store.find(id)?.is_some() {
+        return Ok(None);
     }
     let default = settings::active().map(|loaded| loaded.settings.delegate).unwrap_or_default();
-    let verdict = delegate::recall(&store, id, &default)?;
+    let Some(verdict) = delegate::recall(&store, id, &default)? else { return Ok(None) };
     if !matches!(command, Command::Delete { .. }) {
-        return Some(Err(delegate::exec(&verdict.runtime)));
+        return Err(delegate::exec(&verdict.runtime));
     }
     // The verdict lives as long as the container: the other runtime may refuse.
-    let code = delegate::spawn(&verdict.runtime);
-    if matches!(code, Ok(0)) {
+    let code = delegate::spawn(&verdict.runtime)?;
+    if code == 0 {
         delegate::forget(&store, id);
     }
-    Some(code)
+    Ok(Some(code))
 }

@@ -51,16 +51,19 @@ fn run_one(hook: &Hook, at: Place<'_>) -> anyhow::Result<()> {
     let deadline = hook.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
     let mut child = spawn(hook, at.dir)?;
     let pidfd = process::pidfd(child.id().cast_signed())?;
-    let output = exchange(&mut child, &pidfd, at.state.as_bytes(), deadline);
-    if output.is_none() {
-        stop(&mut child);
-        bail!("did not end within {} s", hook.timeout.unwrap_or_default());
-    }
+    let output = match exchange(&mut child, &pidfd, at.state.as_bytes(), deadline) {
+        Ok(Some(output)) => output,
+        failed => {
+            stop(&mut child);
+            failed?;
+            bail!("did not end within {} s", hook.timeout.unwrap_or_default());
+        }
+    };
     let status = child.wait()?;
     if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.unwrap_or_default()).trim().replace(char::is_control, " ");
+    let said = String::from_utf8_lossy(&output).trim().replace(char::is_control, " ");
     bail!("{status}{}{said}", if said.is_empty() { "" } else { ": " });
 }
 
@@ -83,16 +86,21 @@ fn exchange(
     pidfd: &OwnedFd,
     mut state: &[u8],
     deadline: Option<Instant>,
-) -> Option<Vec<u8>> {
+) -> anyhow::Result<Option<Vec<u8>>> {
     let mut stdin = child.stdin.take();
-    let (mut out, mut err) = (child.stdout.take()?, child.stderr.take()?);
+    let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
+        bail!("its output is no pipe");
+    };
     for pipe in stdin.iter().map(AsFd::as_fd).chain([out.as_fd(), err.as_fd()]) {
-        let _ = rustix::io::ioctl_fionbio(pipe, true);
+        rustix::io::ioctl_fionbio(pipe, true).context("its pipes")?;
     }
     let mut kept = Vec::new();
     let (mut out_open, mut err_open) = (true, true);
     loop {
-        stdin = stdin.filter(|pipe| feed(pipe, &mut state));
+        stdin = match stdin {
+            Some(pipe) => feed(&pipe, &mut state)?.then_some(pipe),
+            None => None,
+        };
         let mut fds = vec![pidfd.as_fd()];
         if out_open {
             fds.push(out.as_fd());
@@ -102,29 +110,34 @@ fn exchange(
         }
         let input: Vec<_> = stdin.iter().map(AsFd::as_fd).collect();
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let ready = process::wait_ready(&fds, &input, left).ok()?;
+        let ready = process::wait_ready(&fds, &input, left)?;
         if !ready.contains(&true) {
-            return None;
+            return Ok(None);
         }
         out_open = drain(&mut out, &mut kept);
         err_open = drain(&mut err, &mut kept);
         // Its own end counts; a grandchild may hold the pipes for ever.
         if ready.first() == Some(&true) {
-            return Some(kept);
+            return Ok(Some(kept));
         }
     }
 }
 
 /// Writes what fits; false when all is written, or nobody reads.
-fn feed(mut pipe: &ChildStdin, rest: &mut &[u8]) -> bool {
+///
+/// # Errors
+/// The state did not get through whole, which must not pass for a hook's success.
+fn feed(mut pipe: &ChildStdin, rest: &mut &[u8]) -> anyhow::Result<bool> {
     while !rest.is_empty() {
         match pipe.write(rest) {
             Ok(written) => *rest = rest.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+            Err(error) => return Err(error).context("the state for it"),
         }
     }
-    false
+    Ok(false)
 }
 
 /// Reads what is there, keeps the first bytes; false at end of file.

@@ -42,8 +42,6 @@ pub struct Init {
     pub groups: Vec<OwnedFd>,
     /// Listening sockets of the private root, by path; made before the uid switch.
     pub sockets: Vec<(String, OwnedFd)>,
-    /// Socket to `create`.
-    pub create: OwnedFd,
     /// Listener for `start`.
     pub listener: OwnedFd,
 }
@@ -65,12 +63,15 @@ impl<T, E: Into<anyhow::Error>> Step<T> for Result<T, E> {
     }
 }
 
-/// Runs init to its end; never returns to the code of `create`.
-pub fn run(mut init: Init) -> ! {
-    if let Err(failure) = prepare(&mut init) {
-        fail(init.create.as_fd(), &failure);
-    }
-    let order = park(&mut init);
+/// Runs init to its end, with a socket to `create`; never returns to the code of `create`.
+pub fn run(mut init: Init, create: OwnedFd) -> ! {
+    let settled = prepare(&mut init, create.as_fd()).and_then(|()| settle(&init, create.as_fd()));
+    let signals = match settled {
+        Ok(signals) => Signals(signals),
+        Err(failure) => fail(create.as_fd(), &failure),
+    };
+    drop(create);
+    let order = park(init.listener.as_fd(), signals);
     // By reference: most descriptors of `init` are closed already, and their numbers may be in use again.
     let Err(failure) = launch::become_monitor(&mut init, &order);
     fail(order.socket.as_fd(), &failure)
@@ -83,15 +84,14 @@ fn fail(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
 }
 
 /// Steps 6 and 7 of ARCHITECTURE.md.
-fn prepare(init: &mut Init) -> Result<(), Failure> {
-    process::set_name(NAME);
+fn prepare(init: &mut Init, create: BorrowedFd<'_>) -> Result<(), Failure> {
+    process::set_name(NAME).step("session")?;
     // Neighbours in a joined pid namespace must not reach our memory, our descriptors or the host's program file.
     process::hide().step("session")?;
     rustix::process::setsid().step("session")?;
     if !init.keep_keyring {
         identity::new_session_keyring().step("session keyring")?;
     }
-    let create = init.create.as_fd();
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
     cgroup::enter(&init.groups).step("cgroup")?;
     enter_namespaces(&init.plan.namespaces, &init.joins, &init.plan.root.propagation).step("namespaces")?;
@@ -107,7 +107,7 @@ fn prepare(init: &mut Init) -> Result<(), Failure> {
     jail::enter(&init.plan, &mut init.materials, init.no_pivot).step("private root")?;
     jail::confine(&init.plan, proc.as_ref()).step("apparmor")?;
     init.sockets = prepare_files(&init.plan).step("private root")?;
-    process::reset_signals();
+    process::reset_signals().step("signals")?;
     identity::become_user(&init.plan.identity).step("identity")
 }
 
@@ -178,12 +178,12 @@ pub(crate) struct Order {
 
 /// Signals of a parked init: all are blocked and read from a descriptor, for by default pid 1 would not see them.
 #[derive(Debug)]
-pub(crate) struct Signals(Option<OwnedFd>);
+pub(crate) struct Signals(OwnedFd);
 
 impl Signals {
     /// Ends this process if a signal has come that ends processes.
     pub(crate) fn obey(&self) {
-        while let Some(number) = self.0.iter().find_map(|fd| process::next_signal(fd.as_fd())) {
+        while let Some(number) = process::next_signal(self.0.as_fd()) {
             // SIGPIPE is what our own writes to a hook raise.
             if signals::ends_a_process(number) && number != SIGPIPE {
                 process::exit_now(128 + number);
@@ -192,25 +192,28 @@ impl Signals {
     }
 }
 
-/// Says CREATED and waits for one complete START. A connection that ends early changes nothing.
-fn park(init: &mut Init) -> Order {
-    let signals = Signals(process::signals_as_fd().ok());
-    let _ = handshake::send(init.create.as_fd(), &Message::Created, &[]);
-    let mut keep = vec![init.listener.as_fd()];
+/// Keeps what a parked init needs, as the last thing that can fail, and says CREATED.
+fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let signals = process::signals_as_fd().step("signals")?;
+    let mut keep = vec![init.listener.as_fd(), create, signals.as_fd()];
     keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
-    keep.extend(signals.0.iter().map(AsFd::as_fd));
     let preserved = match &init.plan.exec {
         Exec::Program(program) if program.fds.is_empty() => init.preserve_fds,
         _ => 0,
     };
-    process::close_all_but(&keep, preserved);
+    process::close_all_but(&keep, preserved).step("descriptors")?;
+    handshake::send(create, &Message::Created, &[]).step("created")?;
+    Ok(signals)
+}
+
+/// Waits for one complete START. A connection that ends early changes nothing.
+fn park(listener: BorrowedFd<'_>, signals: Signals) -> Order {
     loop {
-        let mut fds = vec![init.listener.as_fd()];
-        fds.extend(signals.0.iter().map(AsFd::as_fd));
+        let fds = [listener, signals.0.as_fd()];
         let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
         signals.obey();
         if ready.first() == Some(&true)
-            && let Some((socket, message, tap)) = take_order(init.listener.as_fd())
+            && let Some((socket, message, tap)) = take_order(listener)
             && let Message::Start { plan, state } = message
         {
             return Order { socket, plan: *plan, tap, state, signals };

@@ -144,7 +144,7 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
 
 /// A mount point of the mount's own kind.
 fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> anyhow::Result<()> {
-    let stat = rustix::fs::fstat(mount)?;
+    let stat = rustix::fs::fstat(mount).context("mount")?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
         root::make_dirs(root, target, 0o755)?;
     } else {
@@ -168,7 +168,7 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
             root::attach(made.as_fd(), own, path)?;
             made
         } else {
-            let Some(directory) = plain_directory(root, &mount.target) else { continue };
+            let Some(directory) = plain_directory(root, &mount.target)? else { continue };
             let made = file_system(mount)?;
             root::attach_at(made.as_fd(), directory.as_fd(), &mount.target)?;
             made
@@ -190,11 +190,16 @@ fn file_system(mount: &FsMount) -> anyhow::Result<OwnedFd> {
     Ok(made)
 }
 
-fn plain_directory(root: BorrowedFd<'_>, path: &str) -> Option<OwnedFd> {
+/// The directory; `None` when the image has none there, or something else.
+fn plain_directory(root: BorrowedFd<'_>, path: &str) -> anyhow::Result<Option<OwnedFd>> {
     use rustix::fs::{Mode, OFlags, ResolveFlags};
+    use rustix::io::Errno;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), how).ok()
+    match rustix::fs::openat2(root, path.trim_start_matches('/'), flags, Mode::empty(), how) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
+        opened => Ok(Some(opened.with_context(|| format!("mount point {path}"))?)),
+    }
 }
 
 /// Opens the terminal, hands the engine its side and makes the other one ours.

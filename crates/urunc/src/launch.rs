@@ -19,7 +19,7 @@ pub(crate) fn become_monitor(init: &mut Init, order: &Order) -> Result<Infallibl
     let at = Place { state: &seen_inside(&order.state).step("hooks")?, dir: Path::new("/") };
     hooks::run("startContainer", &init.hooks.start_container, at).step("hooks")?;
     order.signals.obey();
-    process::reset_signals();
+    process::reset_signals().step("signals")?;
     match &order.plan.exec {
         Exec::Program(program) => exec(init, order, program),
         Exec::Tender(tender) => become_tender(init, order, tender),
@@ -104,7 +104,8 @@ fn become_tender(init: &mut Init, order: &Order, tender: &Tender) -> Result<Infa
     let fds = tender_fds(init, order, tender).step("descriptors")?;
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     let ready = urunc_tender::prepare(tender, fds).step("tender")?;
-    process::set_name("solo5-spt");
+    // What ps shows; a guest runs under any name.
+    let _ = process::set_name("solo5-spt");
     ready.enter(|| {
         let _ = handshake::send(order.socket.as_fd(), &Message::Ready, &[]);
     })

@@ -1,5 +1,7 @@
 //! The state directory: intent before the first side effect, the truth about the process afterwards.
 
+mod alive;
+
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +13,7 @@ use urunc_plan::{HostFacts, LaunchPlan, Request};
 use urunc_sys::{SysError, atomic, process};
 
 use crate::bundle::Hooks;
-use crate::{init, seal, settings};
+use crate::{seal, settings};
 
 /// Format of the record. A release that adds what `start` may not ignore counts it up.
 pub const VERSION: u32 = 1;
@@ -25,6 +27,9 @@ const SIGNAL: &str = "signal";
 pub const SOCKET: &str = "init.sock";
 /// What runc and crun keep in a container's directory.
 pub const FOREIGN: [&str; 2] = ["state.json", "status"];
+const ESRCH: i32 = 3;
+const EINVAL: i32 = 22;
+const EFBIG: i32 = 27;
 /// Longest state file read back, bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -130,26 +135,34 @@ pub struct Container {
 }
 
 impl Store {
-    /// Opens the state root; `make` creates it, mode 0700.
+    /// Opens the state root, which is made if missing, mode 0700.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn make(path: &Path) -> anyhow::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let context = || format!("--root {}", path.display());
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(context)?;
+        Self::open(path)?.with_context(context)
+    }
+
+    /// Opens the state root; `None` when there is none: then there are no containers.
     ///
     /// # Errors
     /// Names the path; a root that others may write to is refused.
-    pub fn open(path: &Path, make: bool) -> anyhow::Result<Self> {
-        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    pub fn open(path: &Path) -> anyhow::Result<Option<Self>> {
+        use std::os::unix::fs::MetadataExt;
         let path = std::path::absolute(path)?;
-        if make {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .with_context(|| format!("--root {}", path.display()))?;
-        }
-        let file = std::fs::File::open(&path).with_context(|| format!("--root {}", path.display()))?;
-        let meta = file.metadata()?;
+        let context = || format!("--root {}", path.display());
+        let file = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.with_context(context)?,
+        };
+        let meta = file.metadata().with_context(context)?;
         if !meta.is_dir() || meta.mode() & 0o022 != 0 || meta.uid() != rustix::process::geteuid().as_raw() {
             bail!("--root {}: must be a directory of our own that nobody else may write to", path.display());
         }
-        Ok(Self { dir: file.into(), path })
+        Ok(Some(Self { dir: file.into(), path }))
     }
 
     /// The root as a descriptor.
@@ -179,11 +192,15 @@ impl Store {
                 made => made.with_context(context)?,
             };
             let container = Container { id: id.to_owned(), dir };
-            if container.lock(self).with_context(context)? {
-                if container.has(RECORD) || container.has(PLAN) {
-                    bail!("container with id {id} exists already");
+            match container.lock(self).and_then(|ours| Ok((ours, container.is_taken()?))) {
+                Ok((true, false)) => return Ok(container),
+                Ok((true, true)) => bail!("container with id {id} exists already"),
+                Ok((false, _)) => {}
+                Err(error) => {
+                    // It stays if it is not empty: then it is the other one's.
+                    let _ = atomic::remove_dir(self.dir(), id);
+                    return Err(error).with_context(context);
                 }
-                return Ok(container);
             }
         }
     }
@@ -212,11 +229,14 @@ impl Store {
     pub fn find(&self, id: &str) -> anyhow::Result<Option<Container>> {
         let dir = match atomic::open_dir(self.dir(), id) {
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
+            opened => opened.with_context(|| format!("--root {}", self.path.display()))?,
         };
-        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        let foreign = FOREIGN.iter().any(|name| rustix::fs::statat(&dir, *name, flags).is_ok());
-        Ok((!foreign).then(|| Container { id: id.to_owned(), dir }))
+        for name in FOREIGN {
+            if atomic::exists(dir.as_fd(), name).with_context(|| format!("container {id}"))? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Container { id: id.to_owned(), dir }))
     }
 
     /// Ids of all containers of ours, sorted.
@@ -240,14 +260,19 @@ impl Store {
 impl Container {
     fn save(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
         let written = atomic::write(self.dir.as_fd(), name, &seal::seal(serde_json::to_vec(value)?));
-        written.with_context(|| format!("state of container {}", self.id))
+        written.with_context(|| self.name())
     }
 
     fn load<T: serde::de::DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
         let damaged = || format!("{name} of container {} is damaged", self.id);
-        let bytes = atomic::read(self.dir.as_fd(), name, LIMIT)?;
+        let bytes = atomic::read(self.dir.as_fd(), name, LIMIT).with_context(|| self.name())?;
         let bytes = seal::unseal(bytes).with_context(damaged)?;
         serde_json::from_slice(&bytes).with_context(damaged)
+    }
+
+    /// For errors.
+    fn name(&self) -> String {
+        format!("state of container {}", self.id)
     }
 
     /// Takes the container's lock; false when the container was deleted meanwhile.
@@ -256,8 +281,10 @@ impl Container {
     /// flock(2)'s errno.
     pub fn lock(&self, store: &Store) -> anyhow::Result<bool> {
         atomic::lock(self.dir.as_fd(), true)?;
-        let current = atomic::open_dir(store.dir(), &self.id);
-        Ok(current.is_ok_and(|dir| atomic::same_inode(dir.as_fd(), self.dir.as_fd())))
+        match atomic::open_dir(store.dir(), &self.id) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(false),
+            current => Ok(atomic::same_inode(current?, self.dir.as_fd())?),
+        }
     }
 
     /// Gives the lock back: other commands may work on the container.
@@ -266,12 +293,16 @@ impl Container {
     }
 
     /// Has its `create` come as far as the record, and no `delete`?
-    pub fn is_recorded(&self) -> bool {
-        self.has(RECORD)
+    ///
+    /// # Errors
+    /// fstatat(2)'s errno.
+    pub fn is_recorded(&self) -> anyhow::Result<bool> {
+        atomic::exists(self.dir.as_fd(), RECORD).with_context(|| self.name())
     }
 
-    fn has(&self, name: &str) -> bool {
-        rustix::fs::statat(&self.dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    /// Has another `create` been here, or a `delete` that was killed?
+    fn is_taken(&self) -> anyhow::Result<bool> {
+        Ok(self.is_recorded()? || atomic::exists(self.dir.as_fd(), PLAN).with_context(|| self.name())?)
     }
 
     /// What was frozen.
@@ -340,31 +371,46 @@ impl Container {
     }
 
     /// The truth: the stored phase if its process still lives, else stopped.
-    pub fn life(&self, status: &Status) -> Life {
+    ///
+    /// # Errors
+    /// The process cannot be looked at: no answer is better than a wrong one.
+    pub fn life(&self, status: &Status) -> anyhow::Result<Life> {
         // What is exiting never comes back, though its process is to be waited for.
-        match (living(status).is_some_and(|stat| !stat.exiting), status.phase) {
-            (false, Phase::Creating) if status.pid == 0 && self.is_busy() => Life::Creating,
+        let lives = alive::living(status)?.is_some_and(|stat| !stat.exiting);
+        Ok(match (lives, status.phase) {
+            (false, Phase::Creating) if status.pid == 0 && self.is_busy()? => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
             // A `start` that died after its frame could not write it down; init went on.
-            (true, Phase::Created) if !is_init(status.pid) => Life::Running,
+            (true, Phase::Created) if !alive::is_init(status.pid)? => Life::Running,
             (true, Phase::Created) => Life::Created,
             (true, Phase::Running) => Life::Running,
-        }
+        })
     }
 
     /// Does a command hold the lock, perhaps this one? Without a process, only that tells a `create` at work from a dead
     /// one.
-    fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> anyhow::Result<bool> {
         // Opened anew: the lock belongs to the open directory, and ours must survive the question.
-        atomic::open_dir(self.dir.as_fd(), ".").is_ok_and(|dir| atomic::is_locked(dir.as_fd()))
+        match atomic::open_dir(self.dir.as_fd(), ".") {
+            // Removed meanwhile.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(false),
+            dir => Ok(atomic::is_locked(dir?.as_fd())?),
+        }
     }
 
     /// A descriptor of the container's live process; `None` when it has ended.
-    pub fn process(status: &Status) -> Option<OwnedFd> {
-        let pidfd = process::pidfd(status.pid).ok()?;
+    ///
+    /// # Errors
+    /// As [`Container::life`].
+    pub fn process(status: &Status) -> anyhow::Result<Option<OwnedFd>> {
+        let pidfd = match process::pidfd(status.pid) {
+            Err(error) if error.source.raw_os_error() == Some(ESRCH) => return Ok(None),
+            opened => opened?,
+        };
         // Checked after the descriptor exists: from here on the number cannot be recycled under us.
-        (living(status).is_some() && !process::ended(pidfd.as_fd())).then_some(pidfd)
+        let lives = alive::living(status)?.is_some() && !process::ended(pidfd.as_fd())?;
+        Ok(lives.then_some(pidfd))
     }
 
     /// Last signal sent by `kill` that ends a process.
@@ -385,6 +431,10 @@ impl Container {
     /// # Errors
     /// ENOTEMPTY.
     pub fn remove(&self, store: &Store) -> anyhow::Result<()> {
+        self.remove_files(store).with_context(|| self.name())
+    }
+
+    fn remove_files(&self, store: &Store) -> urunc_sys::Result<()> {
         let mut tries = 0;
         loop {
             // The record first: what has none does not exist any more for those who only look. The plan last: a `delete`
@@ -397,7 +447,7 @@ impl Container {
             match atomic::remove_dir(store.dir(), &self.id) {
                 // `kill` takes no lock: it may have recorded its signal between the two.
                 Err(error) if tries < 3 && error.source.kind() == ErrorKind::DirectoryNotEmpty => {}
-                removed => return Ok(removed?),
+                removed => return removed,
             }
         }
     }
@@ -407,19 +457,11 @@ fn absent(error: &anyhow::Error) -> bool {
     error.downcast_ref::<SysError>().is_some_and(|error| error.source.kind() == ErrorKind::NotFound)
 }
 
-/// Has the process not become the monitor yet?
-fn is_init(pid: i32) -> bool {
-    process::name(pid).is_some_and(|name| name == init::NAME)
-}
-
-/// The container's process, if it has not ended.
-fn living(status: &Status) -> Option<process::Stat> {
-    let found = process::stat(status.pid).filter(|_| status.pid > 1);
-    found.filter(|stat| {
-        stat.start_time == status.start_time
-            && !matches!(stat.state, 'Z' | 'X' | 'x')
-            && status.boot_id == process::boot_id()
-    })
+/// Could a state file not be read, whatever is in it? What it says may then be as true as ever.
+pub fn is_unread(error: &anyhow::Error) -> bool {
+    // No regular file, or too long: that is damage.
+    let damaged = |code| code == Some(EINVAL) || code == Some(EFBIG);
+    error.downcast_ref::<SysError>().is_some_and(|error| !damaged(error.source.raw_os_error()))
 }
 
 /// The OCI state as hooks read it.

@@ -1,9 +1,10 @@
 //! Takes back what a plan did: from the plan alone, idempotent, never by name outside it.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use urunc_plan::LaunchPlan;
 use urunc_plan::input::{NamespaceKind, Request};
 use urunc_plan::undo::{Undo, undo};
@@ -22,7 +23,7 @@ const SOON: Duration = Duration::from_millis(20);
 /// # Errors
 /// It does not end.
 pub fn kill(container: &Container, pidfd: BorrowedFd<'_>) -> anyhow::Result<()> {
-    process::kill(pidfd);
+    process::kill(pidfd)?;
     if process::wait_readable(&[pidfd], Some(SOON))? == [true] {
         return Ok(());
     }
@@ -35,14 +36,21 @@ pub fn kill(container: &Container, pidfd: BorrowedFd<'_>) -> anyhow::Result<()> 
     bail!("the container's process does not end")
 }
 
-/// The container's network namespace: of its live process, or by the path of config.json.
-pub fn network_namespace(process: Option<i32>, request: &Request) -> Option<OwnedFd> {
-    let by_path = || {
-        let entry = request.namespaces.iter().find(|entry| entry.kind == NamespaceKind::Network)?;
-        std::fs::File::open(entry.path.as_ref()?).ok()
-    };
-    let live = process.and_then(|pid| std::fs::File::open(format!("/proc/{pid}/ns/net")).ok());
-    live.or_else(by_path).map(Into::into)
+/// The container's network namespace: of its live process, or by the path of config.json. `None` when neither is there.
+///
+/// # Errors
+/// It is there and cannot be opened: what we put into it would stay.
+pub fn network_namespace(process: Option<i32>, request: &Request) -> anyhow::Result<Option<OwnedFd>> {
+    let entry = request.namespaces.iter().find(|entry| entry.kind == NamespaceKind::Network);
+    let given = entry.and_then(|entry| entry.path.clone());
+    let live = process.map(|pid| format!("/proc/{pid}/ns/net"));
+    for path in live.into_iter().chain(given) {
+        match std::fs::File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return Ok(Some(opened.context(path)?.into())),
+        }
+    }
+    Ok(None)
 }
 
 /// Takes back everything a plan did, of a container whose process is gone.

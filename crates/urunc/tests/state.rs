@@ -10,14 +10,14 @@ use urunc_sys::{fdpass, process};
 fn only_the_very_process_of_the_status_is_the_containers() {
     let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     let pid = child.id().cast_signed();
-    let start_time = process::stat(pid).unwrap().start_time;
-    let status = Status { phase: Phase::Running, pid, start_time, boot_id: process::boot_id() };
-    let found = |status: Status| Container::process(&status).is_some();
+    let start_time = process::stat(pid).unwrap().unwrap().start_time;
+    let status = Status { phase: Phase::Running, pid, start_time, boot_id: process::boot_id().unwrap() };
+    let found = |status: Status| Container::process(&status).unwrap().is_some();
     assert!(found(status.clone()));
     // Its number has come again; it is of the time before a reboot; it is nobody's number.
     assert!(!found(Status { start_time: start_time - 1, ..status.clone() }));
     assert!(!found(Status { boot_id: "another".into(), ..status.clone() }));
-    for (pid, stat) in [(1, process::stat(1)), (0, None), (-1, None)] {
+    for (pid, stat) in [(1, process::stat(1).unwrap()), (0, None), (-1, None)] {
         let start_time = stat.map_or(start_time, |stat| stat.start_time);
         assert!(!found(Status { pid, start_time, ..status.clone() }), "{pid}");
     }
@@ -32,7 +32,7 @@ fn the_state_is_roots_alone() {
     rustix::process::umask(rustix::fs::Mode::empty());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/root");
-    let store = Store::open(&path, true).unwrap();
+    let store = Store::make(&path).unwrap();
     let container = store.reserve("c").unwrap();
     container.save_status(&Status::default()).unwrap();
     let _listener = fdpass::listen(std::os::fd::AsFd::as_fd(&container.dir), SOCKET).unwrap();
@@ -41,9 +41,9 @@ fn the_state_is_roots_alone() {
     }
     for mode in [0o777, 0o720] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        assert!(Store::open(&path, true).is_err(), "{mode:o}");
+        assert!(Store::make(&path).is_err(), "{mode:o}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
     chown(&path, Some(1000), None).unwrap();
-    assert!(Store::open(&path, false).is_err());
+    assert!(Store::open(&path).is_err());
 }

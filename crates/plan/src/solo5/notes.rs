@@ -52,10 +52,11 @@ fn find<'a>(file: &dyn ReadAt, programs: &'a [Program], kind: u32) -> Result<Opt
     let mut found = None;
     for program in programs.iter().filter(|p| p.kind == PT_NOTE && p.filesz >= HEADER_BYTES as u64) {
         let mut header = [0; HEADER_BYTES];
-        let ours = file.read_at(program.offset, &mut header)
-            && u32_at(&header, 0) == 6
-            && u32_at(&header, 8) == kind
-            && header[12..] == *b"Solo5\0\0\0";
+        // Not to be taken for somebody else's: without its manifest an image has no devices.
+        if !file.read_at(program.offset, &mut header) {
+            return Err(program.blame("the note cannot be read"));
+        }
+        let ours = u32_at(&header, 0) == 6 && u32_at(&header, 8) == kind && header[12..] == *b"Solo5\0\0\0";
         if !ours {
             continue;
         }

@@ -146,7 +146,9 @@ pub(super) fn is_populated(dir: &Path) -> Result<bool> {
     if !processes_in(dir)?.is_empty() {
         return Ok(true);
     }
-    for below in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+    let error = |source| SysError::new("read", dir.display().to_string(), source);
+    for below in absent_is(std::fs::read_dir(dir).map(Some), None).map_err(error)?.into_iter().flatten() {
+        let below = below.map_err(error)?;
         if below.file_type().is_ok_and(|kind| kind.is_dir()) && is_populated(&below.path())? {
             return Ok(true);
         }

@@ -83,8 +83,10 @@ fn kill_each(dir: &Path) -> Result<()> {
         if pids.is_empty() {
             return Ok(());
         }
-        let opened: Vec<(i32, OwnedFd)> =
-            pids.iter().filter_map(|pid| Some((*pid, open_pid(*pid)?))).collect();
+        let mut opened = Vec::new();
+        for pid in pids {
+            opened.extend(open_pid(pid).map_err(error)?.map(|process| (pid, process)));
+        }
         let still = directory::processes_in(dir)?;
         if still.iter().any(|pid| *pid <= 1 || *pid == std::process::id().cast_signed()) {
             let foreign = io::Error::other("it has a process that is not the container's");
@@ -102,8 +104,12 @@ fn kill_each(dir: &Path) -> Result<()> {
     }
 }
 
-fn open_pid(pid: i32) -> Option<OwnedFd> {
-    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
+/// `None`: there is no such process, or none that this pid namespace sees.
+fn open_pid(pid: i32) -> io::Result<Option<OwnedFd>> {
+    match Pid::from_raw(pid).map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+        None | Some(Err(Errno::SRCH)) => Ok(None),
+        Some(opened) => Ok(Some(opened?)),
+    }
 }
 
 /// Waits for an event of a descriptor.

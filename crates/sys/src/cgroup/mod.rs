@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use urunc_plan::cgroup::facts;
 use urunc_plan::input::CgroupFacts;
 use urunc_plan::launch::{Cgroup, CgroupGroup};
@@ -72,18 +72,34 @@ fn apply(plan: &Cgroup, inside: Option<i32>) -> Result<Option<OwnedFd>> {
 /// Takes prepared groups for one `create`, until the descriptor is closed everywhere.
 ///
 /// # Errors
-/// EBUSY: another `create` is about to put its process there, or has done so.
+/// EBUSY: another `create` is about to put its process there, or has done so. When that cannot be found out, the groups
+/// are gone if nobody is in them, as after a failed [`prepare`].
 pub fn claim(plan: &Cgroup) -> Result<Option<OwnedFd>> {
     // A scope needs no claim: systemd makes it for one, and refuses the other.
     let Some(group) = plan.groups.first().filter(|_| plan.scope.is_none()) else { return Ok(None) };
-    let name = leaf(group).display().to_string();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(leaf(group), flags, Mode::empty())
-        .map_err(|errno| SysError::new("open", name.clone(), errno))?;
-    if crate::atomic::lock(dir.as_fd(), false).is_err() || occupied(plan)?.is_some() {
-        return Err(SysError::new("claim", name, Errno::BUSY));
+    let first = leaf(group);
+    match try_claim(plan, &first) {
+        Ok(None) => Err(SysError::new("claim", first.display().to_string(), Errno::BUSY)),
+        Ok(claimed) => Ok(claimed),
+        Err(error) => {
+            for group in &plan.groups {
+                let _ = rustix::fs::rmdir(leaf(group));
+            }
+            Err(error)
+        }
     }
-    Ok(Some(dir))
+}
+
+/// `None`: the groups are another one's.
+fn try_claim(plan: &Cgroup, leaf: &Path) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(leaf, flags, Mode::empty())
+        .map_err(|errno| SysError::new("open", leaf.display().to_string(), errno))?;
+    match crate::atomic::lock(dir.as_fd(), false) {
+        Err(error) if error.source.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        locked => locked?,
+    }
+    Ok(occupied(plan)?.is_none().then_some(dir))
 }
 
 /// Lets a frozen container go on (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst): on v1 not even SIGKILL

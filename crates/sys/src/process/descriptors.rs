@@ -6,26 +6,36 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::error::{Result, SysError};
 
 /// close_range(2) of everything from `first` on.
-pub fn close_from(first: u32) {
-    // SAFETY: the caller owns no descriptor above (called first thing in `main`) or diverges afterwards.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+///
+/// # Errors
+/// ENOSYS before Linux 5.9.
+pub fn close_from(first: u32) -> Result<()> {
+    close_range(first, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: the caller owns no descriptor in the range (called first thing in `main`) or never drops it again.
+    let rc = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if rc == 0 { Ok(()) } else { Err(SysError::last("close", format!("descriptors from {first} on"))) }
 }
 
 /// Closes every descriptor above 2 but those in `keep` and, of the `preserved` ones from 3 on, those without
 /// close-on-exec: they are the caller's, not ours. Only for a process that never drops other descriptors again.
-pub fn close_all_but(keep: &[BorrowedFd<'_>], preserved: u32) {
+///
+/// # Errors
+/// As [`close_from`].
+pub fn close_all_but(keep: &[BorrowedFd<'_>], preserved: u32) -> Result<()> {
     let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd > 2).collect();
     keep.extend((3..3_u32.saturating_add(preserved)).filter(|fd| is_inherited(*fd)));
     keep.sort_unstable();
     let mut first = 3;
     for fd in keep {
         if fd > first {
-            // SAFETY: as the function's contract says.
-            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+            close_range(first, fd - 1)?;
         }
         first = first.max(fd + 1);
     }
-    close_from(first);
+    close_from(first)
 }
 
 fn is_inherited(fd: u32) -> bool {

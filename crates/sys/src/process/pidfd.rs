@@ -42,8 +42,14 @@ pub fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
 }
 
 /// SIGKILL, for children that must not outlive an error.
-pub fn kill(pidfd: BorrowedFd<'_>) {
-    let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+///
+/// # Errors
+/// Anything but ESRCH: what has ended need not be killed.
+pub fn kill(pidfd: BorrowedFd<'_>) -> Result<()> {
+    match rustix::process::pidfd_send_signal(pidfd, Signal::KILL) {
+        Err(rustix::io::Errno::SRCH) => Ok(()),
+        sent => sent.map_err(|e| SysError::new("kill", "the container's process", e)),
+    }
 }
 
 /// Waits until one of `fds` is readable (for a pidfd: the process has ended) or `timeout` has passed.
@@ -82,8 +88,11 @@ pub fn wait_ready(
 }
 
 /// Has the process behind the pidfd ended (zombie or gone)?
-pub fn ended(pidfd: BorrowedFd<'_>) -> bool {
-    wait_readable(&[pidfd], Some(Duration::ZERO)).is_ok_and(|ready| ready == [true])
+///
+/// # Errors
+/// As [`wait_readable`].
+pub fn ended(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(wait_readable(&[pidfd], Some(Duration::ZERO))? == [true])
 }
 
 /// Reaps a child: its exit status as a shell gives it (code, or 128 + signal). Blocks until it ends.

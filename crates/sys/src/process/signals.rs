@@ -1,21 +1,36 @@
 //! What a process does with signals that it gets.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Result, SysError};
 
 /// Every signal back to its default action and none blocked: nothing is inherited from the engine or from std.
-pub fn reset_signals() {
-    // SAFETY: SIG_DFL installs no code; the set is initialised by sigemptyset.
-    unsafe {
-        for number in 1..=64 {
-            libc::signal(number, libc::SIG_DFL);
+///
+/// # Errors
+/// sigaction(2)'s or sigprocmask(2)'s errno.
+pub fn reset_signals() -> Result<()> {
+    for number in 1..=64 {
+        // SAFETY: SIG_DFL installs no code.
+        let before = unsafe { libc::signal(number, libc::SIG_DFL) };
+        // EINVAL: KILL, STOP and those that the C library keeps for itself.
+        if before == libc::SIG_ERR && io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
+            return Err(SysError::last("reset signal", number.to_string()));
         }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
+    block(libc::sigemptyset).map(drop)
+}
+
+/// Blocks the signals of the set that `fill` makes, and no others.
+fn block(fill: unsafe extern "C" fn(*mut libc::sigset_t) -> i32) -> Result<libc::sigset_t> {
+    // SAFETY: plain memory, which `fill` initialises; nothing else is written.
+    let (rc, set) = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        fill(&raw mut set);
+        (libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()), set)
+    };
+    if rc == 0 { Ok(set) } else { Err(SysError::last("block", "signals")) }
 }
 
 /// Writing beyond RLIMIT_FSIZE is an error (EFBIG) and not the end of this process. By a handler that does nothing: what
@@ -29,13 +44,11 @@ pub fn survive_file_limit() {
 /// Blocks every signal and gives a descriptor from which they are read (signalfd(2)).
 ///
 /// # Errors
-/// signalfd(2)'s errno.
+/// sigprocmask(2)'s or signalfd(2)'s errno.
 pub fn signals_as_fd() -> Result<OwnedFd> {
-    // SAFETY: the set is initialised by sigfillset; the result is a fresh descriptor.
+    let all = block(libc::sigfillset)?;
+    // SAFETY: the set is initialised; the result is a fresh descriptor.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
         let fd = libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
         if fd < 0 {
             return Err(SysError::last("signalfd", "all signals"));

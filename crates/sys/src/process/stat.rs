@@ -1,5 +1,9 @@
 //! Who a process is beyond its number: proc_pid_stat(5), the boot.
 
+use std::io::ErrorKind;
+
+use crate::error::{Result, SysError};
+
 /// Identity of a process beyond its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -25,21 +29,39 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
-pub fn stat(pid: i32) -> Option<Stat> {
+///
+/// # Errors
+/// The file cannot be read, which says nothing about the process.
+pub fn stat(pid: i32) -> Result<Option<Stat>> {
     // The name may be any bytes: a process must not be able to hide behind them.
-    let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&String::from_utf8_lossy(&bytes))
+    let bytes = read_if_any(&format!("/proc/{pid}/stat"))?;
+    Ok(bytes.and_then(|bytes| parse_stat(&String::from_utf8_lossy(&bytes))))
 }
 
-/// Name of a process as [`set_name`](super::set_name) or exec left it, at most 15 bytes.
-pub fn name(pid: i32) -> Option<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
-    Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+/// Name of a process as [`set_name`](super::set_name) or exec left it, at most 15 bytes; `None` when there is none.
+///
+/// # Errors
+/// As [`stat`].
+pub fn name(pid: i32) -> Result<Option<String>> {
+    let bytes = read_if_any(&format!("/proc/{pid}/comm"))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned()))
 }
 
-/// Identity of this boot: pid and start time repeat after a reboot.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+/// Identity of this boot: pid and start time repeat after a reboot. Empty without /proc.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn boot_id() -> Result<String> {
+    let bytes = read_if_any("/proc/sys/kernel/random/boot_id")?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// A file's content; `None` when it does not exist, or when its process went between open and read (ESRCH).
+fn read_if_any(path: &str) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        read => read.map(Some).map_err(|e| SysError::new("read", path, e)),
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ pub(super) fn confine() -> Result<(), TenderError> {
     Ok(())
 }
 
-/// Closes every descriptor above 2 that is not in `keep`, which is ascending.
+/// Closes every descriptor above 2 that is not in `keep`, which is ascending. Ends the process, with the monitor's own
+/// failure, rather than hand one of the others to a guest.
 pub(super) fn close_all_but(keep: &[OwnedFd]) {
     let mut from = 3;
     for fd in keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()) {
@@ -103,9 +104,10 @@ pub(super) fn close_all_but(keep: &[OwnedFd]) {
 }
 
 fn close_range(from: u32, to: u32) {
-    if from <= to {
-        // SAFETY: nobody uses these descriptors afterwards: the process's code is about to go.
-        unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+    // SAFETY: nobody uses these descriptors afterwards: the process's code is about to go.
+    if from <= to && unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } != 0 {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(1) }
     }
 }
 

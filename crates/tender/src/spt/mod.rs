@@ -47,7 +47,8 @@ pub struct Ready {
 }
 
 /// Checks the image again, loads it and makes everything the guest needs. Of the process it changes no_new_privs,
-/// speculation controls and the mapping of guest addresses; call it with the final identity, in the only thread.
+/// speculation controls, signal handlers and the mapping of guest addresses; call it with the final identity, in the
+/// only thread.
 pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
     let Target::Spt = plan.target;
     host::check()?;
@@ -94,6 +95,7 @@ pub fn prepare(plan: &Tender, fds: Fds) -> Result<Ready, TenderError> {
         return Err(TenderError::Host("descriptors 0, 1 and 2 must be open and not be devices".to_owned()));
     }
     host::confine()?;
+    signals::install()?;
     Ok(Ready { jump, title_len: title.len() as u64, _memory: memory, keep })
 }
 
@@ -121,7 +123,6 @@ impl Ready {
     /// Becomes the guest. `ready` is called when nothing can fail any more and everything is still open and mapped;
     /// afterwards every descriptor but 0, 1, 2 and the guest's own is closed, and the runtime unmapped.
     pub fn enter(self, ready: impl FnOnce()) -> ! {
-        signals::install();
         ready();
         host::close_all_but(&self.keep);
         host::forget_libc();

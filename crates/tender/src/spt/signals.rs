@@ -7,6 +7,7 @@ use std::mem::size_of;
 use std::ptr;
 
 use super::trampoline::{self, ALTSTACK, ALTSTACK_BYTES};
+use crate::TenderError;
 use crate::sys::pointer;
 
 const SA_RESTORER: u64 = 0x0400_0000;
@@ -22,8 +23,8 @@ struct Action {
     mask: u64,
 }
 
-/// Replaces every handler (Rust's and libc's point into memory that is about to go) and unblocks all signals.
-pub(super) fn install() {
+/// Replaces every handler: Rust's and libc's point into memory that is about to go.
+pub(super) fn install() -> Result<(), TenderError> {
     let stack = libc::stack_t {
         ss_sp: pointer(ALTSTACK),
         // Disarmed while a handler runs: else a guest whose stack pointer lies in this range could make the frame
@@ -32,16 +33,23 @@ pub(super) fn install() {
         ss_size: ALTSTACK_BYTES,
     };
     // SAFETY: the range is guest memory, which stays mapped for ever.
-    unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+    if unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) } != 0 {
+        return Err(TenderError::last("sigaltstack"));
+    }
     let handler = trampoline::handler();
     let flags = SA_RESTORER | u64::from(libc::SA_ONSTACK.unsigned_abs());
-    for signal in 1..=SIGNALS {
+    // KILL and STOP cannot have an action.
+    for signal in (1..=SIGNALS).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
         let handler = if ends_guest(signal) { handler } else { libc::SIG_DFL as u64 };
         let action = Action { handler, flags, restorer: handler, mask: u64::MAX };
-        // SAFETY: the handler is in the trampoline page, which stays mapped for ever, and never returns. KILL and
-        // STOP give EINVAL.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, size_of::<u64>()) };
+        // SAFETY: the handler is in the trampoline page, which stays mapped for ever, and never returns.
+        let rc =
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, size_of::<u64>()) };
+        if rc != 0 {
+            return Err(TenderError::last(format!("rt_sigaction {signal}")));
+        }
     }
+    Ok(())
 }
 
 /// Unblocks everything; what was pending ends the guest now.

@@ -64,9 +64,9 @@ pub fn run(global: &Global, args: &Launch) -> anyhow::Result<u8> {
 
 /// Runs the other runtime's `create` (or `run --detach`) and keeps the verdict if it succeeds.
 pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) -> anyhow::Result<u8> {
-    let store = Store::open(&global.root, true)?;
+    let store = Store::make(&global.root)?;
     // A second container of this id will be refused; the verdict about the first one stays.
-    let known = delegate::recall(&store, id, "").is_some();
+    let known = delegate::recall(&store, id, "")?.is_some();
     if !known {
         delegate::remember(&store, id, verdict)?;
     }
@@ -94,7 +94,7 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     for notice in &checked.plan.notices {
         log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
     }
-    let store = Store::open(&global.root, true)?;
+    let store = Store::make(&global.root)?;
     let mut checked = checked;
     let container = store.reserve(&args.id)?;
     let prepared = vacant(&checked.plan)
@@ -193,7 +193,7 @@ fn check(global: &Global, bundle: &Path, id: &str) -> anyhow::Result<Result<Chec
         global.systemd_cgroup || global.cgroup_manager.as_deref() == Some("systemd");
     bundle.request.settings = loaded.settings;
     facts::read_image(&mut image, keys, &mut bundle.request)?;
-    facts::mark_host_namespaces(&mut bundle.request);
+    facts::mark_host_namespaces(&mut bundle.request)?;
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
     Ok(Ok(Checked { record: record(bundle, host, loaded.start_timeout), image, plan }))
@@ -201,7 +201,7 @@ fn check(global: &Global, bundle: &Path, id: &str) -> anyhow::Result<Result<Chec
 
 /// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
 fn classify(config: &Config) -> anyhow::Result<Verdict> {
-    let image = config.rootfs().and_then(|rootfs| Image::open(&rootfs).ok());
+    let image = config.rootfs().map(|rootfs| Image::open_if_any(&rootfs)).transpose()?.flatten();
     let file = image.map(|image| image.urunc_json()).transpose()?.flatten();
     Ok(annotations::classify(config.annotations(), file.as_deref())?)
 }
@@ -263,7 +263,7 @@ fn build(
     let child = match process::clone3(flags, group.as_ref().map(AsFd::as_fd)).context("create init")? {
         Fork::Child => {
             drop(ours);
-            init::run(Init {
+            let init = Init {
                 plan: plan.clone(),
                 hooks: record.hooks.clone(),
                 bundle: record.bundle.clone(),
@@ -274,9 +274,9 @@ fn build(
                 preserve_fds: args.preserve_fds,
                 groups,
                 sockets: Vec::new(),
-                create: theirs,
                 listener,
-            })
+            };
+            init::run(init, theirs)
         }
         Fork::Parent(child) => child,
     };
@@ -285,7 +285,8 @@ fn build(
         .and_then(|()| enter_scope(&mut plan.cgroup, child.pid))
         .and_then(|()| accompany(container, args, record, (&child, ours)));
     if finished.is_err() {
-        process::kill(child.pidfd.as_fd());
+        // If even that fails: our end of the socket is closed, which ends init as well.
+        let _ = process::kill(child.pidfd.as_fd());
         let _ = process::reap(child.pidfd.as_fd());
     }
     finished.map(|()| child)
@@ -309,12 +310,12 @@ fn accompany(
     record: &Record,
     (child, socket): (&Child, OwnedFd),
 ) -> anyhow::Result<()> {
-    let stat = process::stat(child.pid).context("init ended at once")?;
+    let stat = process::stat(child.pid)?.context("init ended at once")?;
     let mut status = Status {
         phase: Phase::Creating,
         pid: child.pid,
         start_time: stat.start_time,
-        boot_id: process::boot_id(),
+        boot_id: process::boot_id()?,
     };
     container.save_status(&status)?;
     handshake::send(socket.as_fd(), &Message::Begin, &[])?;

@@ -16,12 +16,15 @@ use crate::undo;
 /// # Errors
 /// Unknown (unless forced), or still running.
 pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
-    let found = super::root(global)?.map(|store| Ok((store.find(id)?, store))).transpose();
-    let (container, store) = match found {
-        Ok(Some((Some(container), store))) => (container, store),
-        Err::<_, anyhow::Error>(error) => return Err(error),
-        Ok(_) if force => return Ok(0),
-        Ok(_) => bail!("container {id} does not exist"),
+    let found = match Store::open(&global.root)? {
+        Some(store) => store.find(id)?.map(|container| (container, store)),
+        None => None,
+    };
+    let Some((container, store)) = found else {
+        if force {
+            return Ok(0);
+        }
+        bail!("container {id} does not exist");
     };
     if force {
         // Before the lock: a `create` or `start` that holds it then fails and lets go.
@@ -36,7 +39,7 @@ pub fn run(global: &Global, id: &str, force: bool) -> anyhow::Result<u8> {
 }
 
 fn kill_process(container: &Container) -> anyhow::Result<()> {
-    let process = container.status().ok().and_then(|status| Container::process(&status));
+    let process = readable(container.status())?.map_or(Ok(None), |status| Container::process(&status))?;
     process.map_or(Ok(()), |pidfd| undo::kill(container, pidfd.as_fd()))
 }
 
@@ -47,35 +50,43 @@ fn kill_process(container: &Container) -> anyhow::Result<()> {
 pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Result<()> {
     let status = match container.status_if_any() {
         // Its process, if any, is found in its groups.
-        Err(_) if force => Status::default(),
+        Err(error) if force && !state::is_unread(&error) => Status::default(),
         status => status?.unwrap_or_default(),
     };
-    let life = container.life(&status);
+    let life = container.life(&status)?;
     if !force && matches!(life, Life::Running | Life::Creating) && status.pid > 0 {
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
     }
-    let record = container.record();
-    let process = Container::process(&status);
+    let record = readable(container.record())?;
+    let process = Container::process(&status)?;
     let pid = process.as_ref().map(|_| status.pid);
-    let netns = record.as_ref().ok().and_then(|record| undo::network_namespace(pid, &record.request));
+    let netns = record.as_ref().map_or(Ok(None), |record| undo::network_namespace(pid, &record.request))?;
     if let Some(pidfd) = process {
         undo::kill(container, pidfd.as_fd())?;
     }
     let plan = match container.plan_if_any() {
-        Err(error) => {
-            decided_again(record.as_ref().ok(), netns.as_ref()).map_or(Err(error), |plan| Ok(Some(plan)))
+        Err(error) if !state::is_unread(&error) => {
+            decided_again(record.as_ref(), netns.as_ref()).map_or(Err(error), |plan| Ok(Some(plan)))
         }
         plan => plan,
     };
     match plan {
         Ok(Some(plan)) => undo::apply(&plan, netns.as_ref())?,
-        Err(error) if !force => return Err(error),
+        Err(error) if !force || state::is_unread(&error) => return Err(error),
         Ok(None) | Err(_) => {}
     }
-    if let Ok(record) = &record {
+    if let Some(record) = &record {
         poststop(container, record, &status);
     }
     container.remove(store)
+}
+
+/// What a state file says; `None` when it is missing or damaged, which must not keep a container alive.
+fn readable<T>(loaded: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match loaded {
+        Err(error) if state::is_unread(&error) => Err(error),
+        loaded => Ok(loaded.ok()),
+    }
 }
 
 /// A plan is a function of what was recorded: one that is damaged, or of another release, is decided once more.

@@ -27,8 +27,8 @@ pub fn run(global: &Global, id: &str, signal: i32, all: bool) -> anyhow::Result<
         }
     }
     // What is exiting is stopped for everybody, though its process may still be there.
-    let alive = container.life(&status) != Life::Stopped;
-    let Some(pidfd) = Container::process(&status).filter(|_| alive) else {
+    let alive = container.life(&status)? != Life::Stopped;
+    let Some(pidfd) = Container::process(&status)?.filter(|_| alive) else {
         if all {
             return Ok(0);
         }

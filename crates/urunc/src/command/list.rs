@@ -14,7 +14,7 @@ use crate::{delegate, settings};
 /// The root cannot be read.
 pub fn run(global: &Global, format: Format, quiet: bool) -> anyhow::Result<u8> {
     let mut all = Vec::new();
-    if let Some(store) = super::root(global)? {
+    if let Some(store) = Store::open(&global.root)? {
         for id in store.ids()? {
             // A container that is being deleted just now is no error.
             if let Some(found) = store.find(&id)?.and_then(|container| state::describe(&container).ok()) {

@@ -16,29 +16,14 @@ use anyhow::bail;
 use crate::cli::Global;
 use crate::state::{Container, Store};
 
-/// The state root; `None` when there is none yet, and so no container.
-///
-/// # Errors
-/// It is there and cannot be used: that says nothing about its containers.
-pub(crate) fn root(global: &Global) -> anyhow::Result<Option<Store>> {
-    match Store::open(&global.root, false) {
-        Err(error) if is_absent(&error) => Ok(None),
-        opened => opened.map(Some),
-    }
-}
-
-fn is_absent(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
 /// Opens an existing container of ours.
 ///
 /// # Errors
 /// `container does not exist`: engines look for these words.
 pub(crate) fn existing(global: &Global, id: &str) -> anyhow::Result<(Store, Container)> {
-    if let Some(store) = root(global)?
+    if let Some(store) = Store::open(&global.root)?
         && let Some(container) = store.find(id)?
-        && container.is_recorded()
+        && container.is_recorded()?
     {
         return Ok((store, container));
     }

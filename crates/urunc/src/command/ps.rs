@@ -17,11 +17,11 @@ use crate::table;
 pub fn run(global: &Global, id: &str, format: Format, args: &[OsString]) -> anyhow::Result<u8> {
     let (_, container) = super::existing(global, id)?;
     let status = container.status()?;
-    if container.life(&status) == Life::Stopped && format == Format::Table {
+    if container.life(&status)? == Life::Stopped && format == Format::Table {
         bail!("container not running");
     }
     let mut pids = cgroup::pids(&container.plan()?.cgroup)?;
-    if Container::process(&status).is_some() && !pids.contains(&status.pid) {
+    if Container::process(&status)?.is_some() && !pids.contains(&status.pid) {
         pids.push(status.pid);
     }
     pids.sort_unstable();

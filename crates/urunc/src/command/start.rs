@@ -17,6 +17,7 @@ use crate::hooks::{self, Place};
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
 use crate::undo;
 
+const OWN_NETWORK: &str = "/proc/self/ns/net";
 /// Bytes of the monitor's log that are looked at for its last line.
 const LOG_TAIL: i64 = 4096;
 
@@ -42,7 +43,7 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
     if record.version > state::VERSION {
         bail!("container {} was created by a newer release, which must start it", container.id);
     }
-    let pidfd = match (container.life(&status), Container::process(&status)) {
+    let pidfd = match (container.life(&status)?, Container::process(&status)?) {
         (Life::Created, Some(pidfd)) => pidfd,
         (Life::Running, _) => bail!("cannot start an already running container"),
         (Life::Creating, Some(_)) => bail!("cannot start a container that is being created"),
@@ -56,7 +57,7 @@ pub fn start(container: &Container) -> anyhow::Result<()> {
         // Init is dying: its listener goes before the process itself.
         Err(error)
             if error.source.kind() == ErrorKind::ConnectionRefused
-                && process::stat(status.pid).is_none_or(|stat| stat.exiting) =>
+                && process::stat(status.pid)?.is_none_or(|stat| stat.exiting) =>
         {
             bail!("cannot start a container that has stopped")
         }
@@ -145,7 +146,7 @@ fn connect_and_go(
 /// # Errors
 /// netlink's.
 pub(super) fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
-    let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
+    let own: OwnedFd = std::fs::File::open(OWN_NETWORK).context(OWN_NETWORK)?.into();
     let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
     if let Some(text) = resolv.and_then(|mount| small_file(&mount.source)) {

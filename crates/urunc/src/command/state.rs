@@ -23,11 +23,11 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// The state files are damaged.
 pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
     let (record, mut status) = (container.record()?, container.status()?);
-    let mut life = container.life(&status);
+    let mut life = container.life(&status)?;
     if status.pid == 0 && life == Life::Stopped {
         // Nobody is at work any more: either `create` died, or it has ended since the status was read.
         status = container.status()?;
-        life = container.life(&status);
+        life = container.life(&status)?;
     }
     let mut annotations = record.annotations;
     annotations.extend(ours(container, life));

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Context;
+use rustix::io::Errno;
 use urunc_plan::input::{BlockFacts, ImageKeys, KvmFacts, NamespaceKind};
 use urunc_plan::read::ReadAt;
 use urunc_plan::settings::Settings;
@@ -46,6 +47,18 @@ impl Image {
     pub fn open(rootfs: &Path) -> anyhow::Result<Self> {
         let root = inroot::open_root(rootfs).context("root.path")?;
         Ok(Self { root, opened: BTreeMap::new() })
+    }
+
+    /// [`Image::open`]; `None` when there is no such directory.
+    ///
+    /// # Errors
+    /// It is there and cannot be opened: what the image asks for is then not known.
+    pub fn open_if_any(rootfs: &Path) -> anyhow::Result<Option<Self>> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        match inroot::open_root(rootfs) {
+            Err(error) if matches!(error.source.kind(), NotFound | NotADirectory) => Ok(None),
+            root => Ok(Some(Self { root: root.context("root.path")?, opened: BTreeMap::new() })),
+        }
     }
 
     /// The root as a descriptor.
@@ -111,14 +124,25 @@ pub fn read_image(image: &mut Image, keys: ImageKeys, request: &mut Request) -> 
 }
 
 /// Marks the namespaces that are the runtime's own although they are given by path: engines pass the host's so.
-pub fn mark_host_namespaces(request: &mut Request) {
+///
+/// # Errors
+/// A namespace that cannot be looked at: not to know it for the host's would be worse.
+pub fn mark_host_namespaces(request: &mut Request) -> anyhow::Result<()> {
     for entry in &mut request.namespaces {
         let Some(path) = &entry.path else { continue };
         let own = format!("/proc/self/ns/{}", proc_name(entry.kind));
-        let (Ok(theirs), Ok(ours)) = (rustix::fs::stat(path.as_str()), rustix::fs::stat(own.as_str())) else {
-            continue;
-        };
-        entry.host = (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino);
+        let theirs = inode(path).context("linux.namespaces")?;
+        // What does not exist is refused by name when it is opened.
+        entry.host = theirs.is_some() && theirs == inode(&own)?;
+    }
+    Ok(())
+}
+
+/// Device and inode; `None` when there is nothing of this name.
+fn inode(path: &str) -> anyhow::Result<Option<(u64, u64)>> {
+    match rustix::fs::stat(path) {
+        Err(Errno::NOENT) => Ok(None),
+        found => Ok(Some(found.map(|stat| (stat.st_dev, stat.st_ino)).context(path.to_owned())?)),
     }
 }
 

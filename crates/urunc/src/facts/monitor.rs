@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::MonitorFacts;
@@ -32,11 +34,11 @@ pub fn find(name: &str, settings: &Settings) -> Result<Option<MonitorFacts>> {
     describe(name, &program, settings).with_context(|| format!("{key}{}", program.display())).map(Some)
 }
 
-/// Name in PATH; `None` for what is never searched there.
+/// Name in PATH; `None` for what is never searched there (an ordinary container asks for no monitor).
 fn program_name(monitor: &str) -> Option<String> {
     match monitor {
         "qemu" => Some(format!("qemu-system-{}", std::env::consts::ARCH)),
-        "spt" | "hvt" | "process" => None,
+        "" | "spt" | "hvt" | "process" => None,
         other => Some(other.to_owned()),
     }
 }
@@ -52,7 +54,7 @@ fn describe(name: &str, program: &Path, settings: &Settings) -> Result<MonitorFa
     ensure!(program.is_absolute(), "must be an absolute path");
     let program = resolve(program)?;
     ensure!(program.is_file(), "is not a file");
-    let modules = if name == "qemu" { modules(&program) } else { Vec::new() };
+    let modules = if name == "qemu" { modules(&program)? } else { Vec::new() };
     let needs = library::needs(&program, &modules)?;
     let data_path = settings.monitors.get(name).map_or("", |monitor| monitor.data_path.as_str());
     let data = if data_path.is_empty() {
@@ -66,12 +68,29 @@ fn describe(name: &str, program: &Path, settings: &Settings) -> Result<MonitorFa
 
 /// What QEMU opens with dlopen(3) for the options we use: its instruction translator, where that is a module.
 /// It looks relative to its own program, as its build was configured (docs/devel/modules.rst).
-fn modules(program: &Path) -> Vec<PathBuf> {
+fn modules(program: &Path) -> Result<Vec<PathBuf>> {
     let arch = std::env::consts::ARCH;
     let name = format!("qemu/accel-tcg-{arch}.so");
     let libraries = [format!("lib/{arch}-linux-gnu"), "lib64".to_owned(), "lib".to_owned()];
-    let found = libraries.iter().map(|dir| prefix(program).join(dir).join(&name)).find(|path| path.is_file());
-    found.into_iter().collect()
+    let candidates = libraries.iter().map(|dir| prefix(program).join(dir).join(&name));
+    Ok(first(candidates, Metadata::is_file)?.into_iter().collect())
+}
+
+/// The first path that is `wanted`. What cannot be looked at is an error: the monitor would miss it later.
+fn first(
+    candidates: impl Iterator<Item = PathBuf>,
+    wanted: impl Fn(&Metadata) -> bool,
+) -> Result<Option<PathBuf>> {
+    for path in candidates {
+        match path.metadata() {
+            Ok(meta) if wanted(&meta) => return Ok(Some(path)),
+            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(e).with_context(|| format!("stat {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// `/usr` of `/usr/bin/qemu-system-x86_64`.
@@ -82,9 +101,13 @@ fn prefix(program: &Path) -> &Path {
 /// Of each kind of data the first directory that exists: beside the program, then where others install.
 fn qemu_data(program: &Path) -> Result<Vec<String>> {
     let prefixes = [prefix(program), Path::new("/usr/local"), Path::new("/usr")];
-    let kinds = ["share/qemu", "share/seabios", "lib/ipxe/qemu"];
-    let first = |kind: &str| prefixes.iter().map(|prefix| prefix.join(kind)).find(|dir| dir.is_dir());
-    kinds.iter().filter_map(|kind| first(kind)).map(|dir| text(&resolve(&dir)?)).collect()
+    let mut data = Vec::new();
+    for kind in ["share/qemu", "share/seabios", "lib/ipxe/qemu"] {
+        if let Some(dir) = first(prefixes.iter().map(|prefix| prefix.join(kind)), Metadata::is_dir)? {
+            data.push(text(&resolve(&dir)?)?);
+        }
+    }
+    Ok(data)
 }
 
 /// The path without symbolic links, provided that root alone may change what it and the given path mean.
