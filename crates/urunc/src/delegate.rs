@@ -104,13 +104,12 @@ pub fn exec(runtime: &Path) -> anyhow::Error {
 /// It cannot be started.
 pub fn spawn(runtime: &Path) -> anyhow::Result<u8> {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let child = Command::new(runtime)
-        .args(args)
+    // Before it runs: a signal that comes at once is its own, too.
+    let signals = process::signals_as_fd()?;
+    let child = process::with_open_signals(Command::new(runtime).args(args))
         .spawn()
         .with_context(|| format!("ordinary container: delegate runtime {}", runtime.display()))?;
     let pidfd = process::pidfd(child.id().cast_signed())?;
-    // Only now: a blocked signal would stay blocked in the other runtime.
-    let signals = process::signals_as_fd()?;
     loop {
         if process::wait_readable(&[pidfd.as_fd(), signals.as_fd()], None)?.first() == Some(&true) {
             return Ok(u8::try_from(process::reap(pidfd.as_fd())?).unwrap_or(255));

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::error::{Result, SysError};
 
@@ -54,6 +56,19 @@ pub fn signals_as_fd() -> Result<OwnedFd> {
             return Err(SysError::last("signalfd", "all signals"));
         }
         Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Makes the program of `command` start with no signal blocked, whatever its parent blocks.
+pub fn with_open_signals(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec two calls are made that are async-signal-safe (signal-safety(7)).
+    unsafe {
+        command.pre_exec(|| {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+            Ok(())
+        })
     }
 }
 
