@@ -159,7 +159,7 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
     let built_for =
         if facts.machine == "i386" && boot == BootProtocol::Linux { "x86_64" } else { &facts.machine };
     if built_for != host.arch {
-        return refuse(format!("built for {}, this host is {}", facts.machine, host.arch));
+        return refuse(format!("built for {}, this host is {}", excerpt(&facts.machine), host.arch));
     }
     Ok(())
 }

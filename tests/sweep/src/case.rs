@@ -109,6 +109,18 @@ pub(crate) fn unswept(mark: &'static str) -> impl Iterator<Item = &'static str> 
     rows.filter(move |(_, rest)| rest.trim_start().starts_with(mark)).map(|(name, _)| name)
 }
 
+/// Would this answer be one that no runtime could doubt? `data/unswept.txt` has them as `ERRNO@PATH`.
+pub(crate) fn beyond_doubt(call: &str, object: &str, shot: Shot) -> bool {
+    let lines = include_str!("../data/unswept.txt").lines().filter(|line| !line.starts_with('#'));
+    let mut rows = lines.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
+    rows.any(|row| match row[..] {
+        [name, mark] if name == call => mark
+            .split_once('@')
+            .is_some_and(|(errno, path)| errno == shot.to_string() && object.starts_with(path)),
+        _ => false,
+    })
+}
+
 /// All cases at the points of one command.
 pub(crate) fn cases<'a>(
     lane: &'a str,
@@ -154,6 +166,15 @@ mod tests {
         for text in ["spt create init 17", "spt create init x EIO", "spt create init 1 kill:me"] {
             assert!(text.parse::<Case>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_beyond_doubt_is_of_one_call_one_errno_and_one_place() {
+        let doubt = |call, object, shot: &str| !beyond_doubt(call, object, shot.parse().unwrap());
+        assert!(!doubt("flock", "/sys/fs/cgroup/pids/a", "EAGAIN"));
+        assert!(doubt("flock", "/sys/fs/cgroup/pids/a", "EIO"));
+        assert!(doubt("flock", "/run/root/a", "EAGAIN"));
+        assert!(doubt("openat", "/sys/fs/cgroup/pids/a", "EAGAIN"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Watches the processes of one container: numbers their calls, and disturbs one of them.
 
-use crate::case::{ERRNOS, Point, Shot, TARGETS, unswept};
+use crate::case::{ERRNOS, Point, Shot, TARGETS, beyond_doubt, unswept};
 use crate::kernel::{self, Call, Event, Program, Unseen};
 use crate::object;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
@@ -189,8 +189,10 @@ impl Watch {
             let aimed = self.aim.as_ref().is_some_and(|aim| aim.n == n && aim.role == role);
             // Another call than the one that was seen here without a fault may be one that cannot fail.
             let fails = !unswept("killed").any(|call| call == name);
-            if let Some(aim) = self.aim.take_if(|aim| aimed && (fails || matches!(aim.shot, Shot::Kill(_)))) {
-                self.hit = Some(format!("{name}@{}", object::of(&name, call)));
+            let object = if aimed { object::of(&name, call) } else { String::new() };
+            let may = |shot| matches!(shot, Shot::Kill(_)) || fails && !beyond_doubt(&name, &object, shot);
+            if let Some(aim) = self.aim.take_if(|aim| aimed && may(aim.shot)) {
+                self.hit = Some(format!("{name}@{object}"));
                 match aim.shot {
                     Shot::Errno(number) => errno = Some(ERRNOS[number].1),
                     Shot::Kill(target) => self.kill(TARGETS[target]),
