@@ -1,7 +1,8 @@
 #!/bin/bash
-# fuzz.sh [SECONDS [JOBS]]: every fuzz target for so many seconds (30), so many at a time (2). What a target fails on is
-# printed as base64 and kept in fuzz/artifacts. Without a sanitizer, as the parsers have no unsafe code: the checks of
-# the compiler and of the targets find what there is. With one: `cargo install cargo-fuzz && cd fuzz && cargo fuzz run NAME`.
+# fuzz.sh [SECONDS [JOBS]]: every fuzz target for so many seconds (30), so many at a time (2), from SEED (random). What a
+# target fails on is printed as base64 and kept in fuzz/artifacts. Without a sanitizer, as the parsers have no unsafe
+# code: the checks of the compiler and of the targets find what there is. With one:
+# `cargo install cargo-fuzz && cd fuzz && cargo fuzz run NAME`.
 set -uo pipefail
 cd "$(dirname "$0")/../fuzz"
 export seconds=${1:-30} triple=x86_64-unknown-linux-gnu
@@ -28,7 +29,7 @@ run() {
     # A target that has not ended by itself a minute later hangs where libFuzzer does not look.
     timeout -k 10 "$((seconds + 60))" "target/$triple/release/$1" "$grown" "corpus/$1" \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$1/" \
-        -print_final_stats=1 "${dictionary[@]}" >"$log" 2>&1
+        -seed="${SEED:-0}" -print_final_stats=1 "${dictionary[@]}" >"$log" 2>&1
     local status=$?
     echo "$1: $(awk '/^stat::number_of_executed_units/ { print $2 }' "$log") runs, $(sed -n 's/^INFO: Seed: /seed /p' "$log")"
     [ "$status" -eq 0 ] && return

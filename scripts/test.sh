@@ -52,7 +52,7 @@ group programs cargo build --workspace --locked
 group mutants target/debug/mutants --check
 
 group miri scripts/miri.sh
-group fuzz scripts/fuzz.sh
+SEED=$PROPTEST_RNG_SEED group fuzz scripts/fuzz.sh
 
 # A monitor is trusted only where root alone can write: below a clone in /tmp it is not.
 trusted=$(mktemp -d /var/lib/urunc-test.XXXXXX)
