@@ -7,7 +7,7 @@ use anyhow::Context;
 use urunc_plan::LaunchPlan;
 use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root};
 use urunc_sys::root::{self, Access};
-use urunc_sys::{fdpass, identity, pty};
+use urunc_sys::{fdpass, identity, process, pty};
 
 use crate::facts::Image;
 
@@ -159,7 +159,7 @@ fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> any
 fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<Vec<Own>> {
     let mut ours = Vec::new();
     if plan_root.base == Base::Tmpfs {
-        ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: root::duplicate(root)? });
+        ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: process::duplicate(root)? });
     }
     for mount in &plan_root.mounts {
         let made = if let Some((own, path)) = place(&ours, &mount.target) {
@@ -207,7 +207,7 @@ fn open_console(plan: &LaunchPlan, ours: &[Own], socket: BorrowedFd<'_>) -> anyh
     let size = plan.console.as_ref().and_then(|console| console.size);
     // In the image's tree the mount may have been left out.
     let devpts = match ours.iter().find(|own| own.kind == "devpts") {
-        Some(own) => root::duplicate(own.fd.as_fd())?,
+        Some(own) => process::duplicate(own.fd.as_fd())?,
         None => pty::private_devpts()?,
     };
     let pty = pty::open(devpts.as_fd(), plan.identity.uid, plan.identity.gid, size)?;

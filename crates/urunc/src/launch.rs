@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
 use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
-use urunc_sys::{identity, process, root};
+use urunc_sys::{identity, process};
 
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place};
@@ -27,7 +27,7 @@ pub(crate) fn become_monitor(init: &mut Init, order: &Order) -> Result<Infallibl
 }
 
 fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {
-    Ok(root::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
+    Ok(process::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
 }
 
 fn exec(init: &mut Init, order: &Order, program: &Program) -> Result<Infallible, Failure> {
@@ -75,9 +75,9 @@ fn find(program: &Program) -> anyhow::Result<String> {
 
 /// The handshake socket must survive the placing of descriptors at 3, 4, …
 fn above(socket: &OwnedFd, count: usize) -> anyhow::Result<OwnedFd> {
-    let mut copies = vec![root::duplicate(socket.as_fd())?];
+    let mut copies = vec![process::duplicate(socket.as_fd())?];
     for _ in 0..count {
-        copies.push(root::duplicate(socket.as_fd())?);
+        copies.push(process::duplicate(socket.as_fd())?);
     }
     copies.pop().context("descriptor table")
 }

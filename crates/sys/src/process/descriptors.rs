@@ -1,7 +1,7 @@
 //! Which descriptors a process keeps, and under which numbers.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Result, SysError};
 
@@ -66,6 +66,20 @@ pub fn place_fds(fds: &[BorrowedFd<'_>]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Duplicates a descriptor above the standard ones, close-on-exec.
+///
+/// # Errors
+/// EMFILE.
+pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    // SAFETY: plain integers; the result is a fresh descriptor.
+    let raw = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    if raw < 0 {
+        return Err(SysError::last("dup", fd.as_raw_fd().to_string()));
+    }
+    // SAFETY: fresh and owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// Makes `fd` this process's descriptor `target` (0, 1 or 2).

@@ -92,7 +92,7 @@ impl Image {
 
     fn open_key(&mut self, key: &str, path: &str, want: Want) -> anyhow::Result<inroot::Opened> {
         let opened = inroot::open(self.root(), path, want, false).with_context(|| format!("{key} {path}"))?;
-        self.opened.insert(key.to_owned(), urunc_sys::root::duplicate(opened.fd.as_fd())?);
+        self.opened.insert(key.to_owned(), urunc_sys::process::duplicate(opened.fd.as_fd())?);
         Ok(opened)
     }
 }
