@@ -31,6 +31,15 @@ impl<'a> Place<'a> {
     }
 }
 
+/// The state as hooks in the container's namespaces get it: the pid is the one of their pid namespace (OCI spec, state).
+pub(crate) fn seen_inside(state: &str) -> anyhow::Result<String> {
+    let mut state: serde_json::Value = serde_json::from_str(state)?;
+    if let Some(pid) = state.get_mut("pid") {
+        *pid = std::process::id().into();
+    }
+    Ok(state.to_string())
+}
+
 /// Runs the hooks of one kind; the first failure ends the list.
 ///
 /// # Errors

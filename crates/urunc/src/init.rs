@@ -1,5 +1,9 @@
 //! Init: the clone that becomes the monitor. It interprets the plan; it decides nothing.
 
+mod launch;
+mod park;
+mod step;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -8,16 +12,16 @@ use urunc_plan::launch::{Exec, FdSource, Namespaces, Stderr};
 use urunc_plan::{LaunchPlan, MONITOR_LOG};
 use urunc_sys::{cgroup, fdpass, identity, process, root};
 
+use self::park::{Signals, park};
+use self::step::{Failure, Step};
 use crate::bundle::Hooks;
 use crate::handshake::{self, Message};
-use crate::hooks::{self, Place};
+use crate::hooks::{self, Place, seen_inside};
 use crate::jail::{self, Materials};
-use crate::{launch, namespaces, signals};
+use crate::namespaces;
 
 /// Name of the process until it is the monitor.
 pub const NAME: &str = "urunc:[init]";
-
-const SIGPIPE: i32 = 13;
 
 /// What init takes over from `create` through the clone.
 #[derive(Debug)]
@@ -46,23 +50,6 @@ pub struct Init {
     pub listener: OwnedFd,
 }
 
-/// A failed step.
-pub(crate) struct Failure {
-    step: &'static str,
-    error: anyhow::Error,
-}
-
-pub(crate) trait Step<T> {
-    /// Names the step in which an error happened.
-    fn step(self, step: &'static str) -> Result<T, Failure>;
-}
-
-impl<T, E: Into<anyhow::Error>> Step<T> for Result<T, E> {
-    fn step(self, step: &'static str) -> Result<T, Failure> {
-        self.map_err(|error| Failure { step, error: error.into() })
-    }
-}
-
 /// Runs init to its end, with a socket to `create`; never returns to the code of `create`.
 pub fn run(mut init: Init, create: OwnedFd) -> ! {
     let settled = prepare(&mut init, create.as_fd()).and_then(|()| settle(&init, create.as_fd()));
@@ -73,7 +60,8 @@ pub fn run(mut init: Init, create: OwnedFd) -> ! {
     drop(create);
     let order = park(init.listener.as_fd(), signals);
     // By reference: most descriptors of `init` are closed already, and their numbers may be in use again.
-    let Err(failure) = launch::become_monitor(&mut init, &order);
+    let files = &mut init.materials.files;
+    let Err(failure) = launch::become_monitor(&order, &init.hooks.start_container, files, &mut init.sockets);
     fail(order.socket.as_fd(), &failure)
 }
 
@@ -109,15 +97,6 @@ fn prepare(init: &mut Init, create: BorrowedFd<'_>) -> Result<(), Failure> {
     init.sockets = prepare_files(&init.plan).step("private root")?;
     process::reset_signals().step("signals")?;
     identity::become_user(&init.plan.identity).step("identity")
-}
-
-/// The state as hooks in the container's namespaces get it: the pid is the one of their pid namespace (OCI spec, state).
-pub(crate) fn seen_inside(state: &str) -> anyhow::Result<String> {
-    let mut state: serde_json::Value = serde_json::from_str(state)?;
-    if let Some(pid) = state.get_mut("pid") {
-        *pid = std::process::id().into();
-    }
-    Ok(state.to_string())
 }
 
 fn expect(socket: BorrowedFd<'_>, who: &str, wanted: impl Fn(&Message) -> bool) -> anyhow::Result<Message> {
@@ -161,37 +140,6 @@ fn root_dir() -> anyhow::Result<OwnedFd> {
     Ok(rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// What `start` sent.
-#[derive(Debug)]
-pub(crate) struct Order {
-    /// Where READY or FAILED goes.
-    pub(crate) socket: OwnedFd,
-    /// The final plan.
-    pub(crate) plan: LaunchPlan,
-    /// The tap, if there is one.
-    pub(crate) tap: Option<OwnedFd>,
-    /// OCI state for startContainer hooks.
-    pub(crate) state: String,
-    /// What came since.
-    pub(crate) signals: Signals,
-}
-
-/// Signals of a parked init: all are blocked and read from a descriptor, for by default pid 1 would not see them.
-#[derive(Debug)]
-pub(crate) struct Signals(OwnedFd);
-
-impl Signals {
-    /// Ends this process if a signal has come that ends processes.
-    pub(crate) fn obey(&self) {
-        while let Some(number) = process::next_signal(self.0.as_fd()) {
-            // SIGPIPE is what our own writes to a hook raise.
-            if signals::ends_a_process(number) && number != SIGPIPE {
-                process::exit_now(128 + number);
-            }
-        }
-    }
-}
-
 /// Keeps what a parked init needs, as the last thing that can fail, and says CREATED.
 fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let signals = process::signals_as_fd().step("signals")?;
@@ -204,25 +152,4 @@ fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     process::close_all_but(&keep, preserved).step("descriptors")?;
     handshake::send(create, &Message::Created, &[]).step("created")?;
     Ok(signals)
-}
-
-/// Waits for one complete START. A connection that ends early changes nothing.
-fn park(listener: BorrowedFd<'_>, signals: Signals) -> Order {
-    loop {
-        let fds = [listener, signals.0.as_fd()];
-        let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
-        signals.obey();
-        if ready.first() == Some(&true)
-            && let Some((socket, message, tap)) = take_order(listener)
-            && let Message::Start { plan, state } = message
-        {
-            return Order { socket, plan: *plan, tap, state, signals };
-        }
-    }
-}
-
-fn take_order(listener: BorrowedFd<'_>) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
-    let socket = fdpass::accept(listener).ok()?;
-    let (message, fds) = handshake::receive(socket.as_fd()).ok()??;
-    Some((socket, message, fds.into_iter().next()))
 }

@@ -23,6 +23,5 @@ pub mod time;
 pub mod undo;
 
 mod dispatch;
-mod launch;
 
 pub use dispatch::main;

@@ -10,19 +10,30 @@ use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
 use urunc_sys::{identity, process};
 
+use super::park::Order;
+use super::step::{Failure, Step};
+use crate::bundle::Hook;
 use crate::handshake::{self, Message};
-use crate::hooks::{self, Place};
-use crate::init::{Failure, Init, Order, Step, seen_inside};
+use crate::hooks::{self, Place, seen_inside};
 
-/// Runs startContainer hooks in the private root and becomes the monitor. Returns only on failure.
-pub(crate) fn become_monitor(init: &mut Init, order: &Order) -> Result<Infallible, Failure> {
+/// Descriptors by name: the path in the private root, or what the tender calls the file.
+type Named = Vec<(String, OwnedFd)>;
+
+/// Runs startContainer hooks in the private root and becomes the monitor, which gets `files` of the image or `sockets`.
+/// Returns only on failure.
+pub(super) fn become_monitor(
+    order: &Order,
+    start_container: &[Hook],
+    files: &mut Named,
+    sockets: &mut Named,
+) -> Result<Infallible, Failure> {
     let at = Place { state: &seen_inside(&order.state).step("hooks")?, dir: Path::new("/") };
-    hooks::run("startContainer", &init.hooks.start_container, at).step("hooks")?;
+    hooks::run("startContainer", start_container, at).step("hooks")?;
     order.signals.obey();
     process::reset_signals().step("signals")?;
     match &order.plan.exec {
-        Exec::Program(program) => exec(init, order, program),
-        Exec::Tender(tender) => become_tender(init, order, tender),
+        Exec::Program(program) => exec(order, program, sockets),
+        Exec::Tender(tender) => become_tender(order, tender, files),
     }
 }
 
@@ -30,8 +41,8 @@ fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {
     Ok(process::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
 }
 
-fn exec(init: &mut Init, order: &Order, program: &Program) -> Result<Infallible, Failure> {
-    let inherited = inherited(init, order, program).step("descriptors")?;
+fn exec(order: &Order, program: &Program, sockets: &mut Named) -> Result<Infallible, Failure> {
+    let inherited = inherited(order, program, sockets).step("descriptors")?;
     rustix::process::chdir(program.cwd.as_str()).step("working directory")?;
     let path = find(program).step("exec")?;
     let filters = filters(&order.plan).step("seccomp")?;
@@ -48,14 +59,14 @@ fn exec(init: &mut Init, order: &Order, program: &Program) -> Result<Infallible,
     Err(process::exec(&path, &program.args, &program.env)).step("exec")
 }
 
-fn inherited(init: &mut Init, order: &Order, program: &Program) -> anyhow::Result<Vec<OwnedFd>> {
+fn inherited(order: &Order, program: &Program, sockets: &mut Named) -> anyhow::Result<Vec<OwnedFd>> {
     let mut fds = Vec::new();
     for source in &program.fds {
         fds.push(match source {
             FdSource::Tap => copy_of(order.tap.as_ref())?,
             FdSource::Listener(path) => {
-                let at = init.sockets.iter().position(|(made, _)| made == path);
-                init.sockets.swap_remove(at.context("no socket was made for the monitor")?).1
+                let at = sockets.iter().position(|(made, _)| made == path);
+                sockets.swap_remove(at.context("no socket was made for the monitor")?).1
             }
         });
     }
@@ -100,8 +111,8 @@ fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
 }
 
 /// Prepares the built-in monitor as the final user; its last fallible act sends READY.
-fn become_tender(init: &mut Init, order: &Order, tender: &Tender) -> Result<Infallible, Failure> {
-    let fds = tender_fds(init, order, tender).step("descriptors")?;
+fn become_tender(order: &Order, tender: &Tender, files: &mut Named) -> Result<Infallible, Failure> {
+    let fds = tender_fds(order, tender, files).step("descriptors")?;
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     let ready = urunc_tender::prepare(tender, fds).step("tender")?;
     // What ps shows; a guest runs under any name.
@@ -111,8 +122,7 @@ fn become_tender(init: &mut Init, order: &Order, tender: &Tender) -> Result<Infa
     })
 }
 
-fn tender_fds(init: &mut Init, order: &Order, tender: &Tender) -> anyhow::Result<urunc_tender::Fds> {
-    let files = &mut init.materials.files;
+fn tender_fds(order: &Order, tender: &Tender, files: &mut Named) -> anyhow::Result<urunc_tender::Fds> {
     let mut take = |name: &str| {
         let at = files.iter().position(|(target, _)| target == name);
         at.map(|at| files.swap_remove(at).1).with_context(|| format!("image file {name} is not open"))

@@ -1,0 +1,63 @@
+//! Step 8 as init sees it: it waits for one complete START, and for signals.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use urunc_plan::LaunchPlan;
+use urunc_sys::{fdpass, process};
+
+use crate::handshake::{self, Message};
+use crate::signals;
+
+const SIGPIPE: i32 = 13;
+
+/// What `start` sent.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// Where READY or FAILED goes.
+    pub(super) socket: OwnedFd,
+    /// The final plan.
+    pub(super) plan: LaunchPlan,
+    /// The tap, if there is one.
+    pub(super) tap: Option<OwnedFd>,
+    /// OCI state for startContainer hooks.
+    pub(super) state: String,
+    /// What came since.
+    pub(super) signals: Signals,
+}
+
+/// Signals of a parked init: all are blocked and read from a descriptor, for by default pid 1 would not see them.
+#[derive(Debug)]
+pub(super) struct Signals(pub(super) OwnedFd);
+
+impl Signals {
+    /// Ends this process if a signal has come that ends processes.
+    pub(super) fn obey(&self) {
+        while let Some(number) = process::next_signal(self.0.as_fd()) {
+            // SIGPIPE is what our own writes to a hook raise.
+            if signals::ends_a_process(number) && number != SIGPIPE {
+                process::exit_now(128 + number);
+            }
+        }
+    }
+}
+
+/// Waits for one complete START. A connection that ends early changes nothing.
+pub(super) fn park(listener: BorrowedFd<'_>, signals: Signals) -> Order {
+    loop {
+        let fds = [listener, signals.0.as_fd()];
+        let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
+        signals.obey();
+        if ready.first() == Some(&true)
+            && let Some((socket, message, tap)) = take_order(listener)
+            && let Message::Start { plan, state } = message
+        {
+            return Order { socket, plan: *plan, tap, state, signals };
+        }
+    }
+}
+
+fn take_order(listener: BorrowedFd<'_>) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
+    let socket = fdpass::accept(listener).ok()?;
+    let (message, fds) = handshake::receive(socket.as_fd()).ok()??;
+    Some((socket, message, fds.into_iter().next()))
+}
