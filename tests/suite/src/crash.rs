@@ -1,10 +1,10 @@
 //! The runtime killed with SIGKILL in the middle of a command: one `delete --force` later nothing is left.
 
-use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
 use crate::command::{self, until};
 use crate::container::Container;
 use crate::harness::Case;
+use crate::probe::linux_on_probe;
 use crate::reality::network::Network;
 use crate::sandbox::{Sandbox, text};
 use ledger::{Ledger, Scope};

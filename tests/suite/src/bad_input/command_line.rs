@@ -1,6 +1,6 @@
 //! Ids, options, signals and commands that do not fit the container; ours.
 
-use super::{refused, stays};
+use super::{Entry, refused, stays};
 use crate::bundle::Bundle;
 use crate::command::{self, HANG, Outcome};
 use crate::container::Container;
@@ -10,8 +10,6 @@ use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-
-type Entry = (&'static str, fn(&Sandbox));
 
 pub(super) const CASES: &[Entry] = &[
     ("i-10-no-process-can-be-created-and-not-started", |s| {

@@ -2,13 +2,15 @@
 
 mod command_line;
 mod config;
-pub(crate) mod host;
+mod host;
 mod image;
 mod kernel;
+mod monitor;
 mod request;
+mod settings;
 
 use crate::bundle::Bundle;
-use crate::command::Outcome;
+use crate::command::{Outcome, until};
 use crate::container::Container;
 use crate::harness::Case;
 use crate::sandbox::Sandbox;
@@ -16,6 +18,9 @@ use serde_json::Value;
 
 /// One row: what is bad, a word that the error must have, and how the bundle gets bad.
 type Row = (&'static str, &'static str, fn(Bundle) -> Bundle);
+
+/// A case that is a function.
+type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the groups `bad-config` (any runtime) and `bad-image` (ours).
 pub fn cases() -> Vec<Case> {
@@ -37,7 +42,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(rows("bad-image", image::LINUX_ROWS, |s| s.bundle("b").linux()));
     cases.extend(rows("bad-image", kernel::ROWS, |s| s.bundle("b").spt("hello")));
     cases.extend(kernel::truncations());
-    cases.extend(host::OURS.iter().map(|&(name, run)| Case::new("bad-image", name, run)));
+    let ours = host::OURS.iter().chain(monitor::CASES).chain(settings::CASES);
+    cases.extend(ours.map(|&(name, run)| Case::new("bad-image", name, run)));
     cases
 }
 
@@ -53,6 +59,18 @@ fn is_taken(s: &Sandbox, bundle: &Bundle) {
     let c = s.container("a", bundle);
     c.launch();
     command_line::ended(&c);
+}
+
+/// `start` must fail and delete must do. Returns the error.
+fn start_fails(s: &Sandbox, bundle: &Bundle) -> String {
+    let c = s.container("a", bundle);
+    c.create().ok();
+    let error = c.start().fails();
+    until("the container is stopped", || c.status() == "stopped");
+    c.delete().ok();
+    let left = s.leftovers();
+    assert!(left.is_empty(), "{left:#?}");
+    error
 }
 
 /// The command failed in one line with `word`, and the container is what it was.

@@ -1,13 +1,13 @@
 //! C: descriptors, identity, executables: what a monitor gets from the runtime and from its caller, and what it must not.
 
 use super::{Entry, in_words, nothing_left, rounds};
-use crate::bad_input::host::{linux_on_probe, probe};
 use crate::bad_input::one_line;
 use crate::bundle::Bundle;
 use crate::bystander::Bystander;
 use crate::command::{self, Outcome, inheritable, until};
 use crate::container::Container;
 use crate::harness::Case;
+use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::{Sandbox, text};
 use serde_json::{Value, json};
 use std::fs;

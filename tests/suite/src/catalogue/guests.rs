@@ -2,11 +2,11 @@
 
 use super::qmp::{Qmp, real};
 use super::{Entry, in_words, nothing_left, rounds};
-use crate::bad_input::host::linux_on_probe;
 use crate::bad_input::one_line;
 use crate::command::until;
 use crate::harness::Case;
 use crate::image::{KERNEL, LINUX, guest, replaced};
+use crate::probe::linux_on_probe;
 use crate::reality::network::Network;
 use crate::sandbox::Sandbox;
 use serde_json::{Value, json};

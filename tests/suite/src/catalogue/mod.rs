@@ -14,11 +14,11 @@ mod sockets;
 mod storage;
 mod table;
 
-use crate::bad_input::host::monitor_path;
 use crate::bad_input::{one_line, refused};
 use crate::bundle::Bundle;
 use crate::command::Outcome;
 use crate::harness::Case;
+use crate::probe::monitor_path;
 use crate::sandbox::Sandbox;
 use ledger::{Ledger, Scope};
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! E: who may reach what the runtime makes, and what it takes from others.
 
 use super::{Entry, lives_or_is_refused, nothing_left};
-use crate::bad_input::host::monitor_path;
 use crate::bad_input::one_line;
 use crate::command;
 use crate::harness::Case;
+use crate::probe::monitor_path;
 use crate::sandbox::Sandbox;
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,12 +1,12 @@
 //! D: namespaces, mounts and cgroups that are the host's or another's.
 
 use super::{Entry, nothing_left, rounds};
-use crate::bad_input::host::linux_on_probe;
 use crate::bad_input::{one_line, refused};
 use crate::bystander::Bystander;
 use crate::command::until;
 use crate::container::{Container, namespace};
 use crate::harness::Case;
+use crate::probe::linux_on_probe;
 use crate::reality::network::Network;
 use crate::sandbox::{Sandbox, text};
 use crate::storm::Worker;

@@ -1,13 +1,13 @@
 //! E: sockets that strangers may reach, and output that nobody reads.
 
 use super::{Entry, nothing_left};
-use crate::bad_input::host::linux_on_probe;
 use crate::bad_input::one_line;
 use crate::bundle::Bundle;
 use crate::command::{self, HANG, until};
 use crate::container::Container;
 use crate::harness::Case;
 use crate::lifecycle::console;
+use crate::probe::linux_on_probe;
 use crate::sandbox::{Sandbox, text};
 use serde_json::json;
 use std::fs::{self, File};

@@ -1,11 +1,11 @@
 //! Lives in which any process of ours is killed at any moment.
 
 use super::{Random, number, scaled};
-use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
 use crate::command::{self, HANG};
 use crate::container::Container;
 use crate::harness::Case;
+use crate::probe::linux_on_probe;
 use crate::sandbox::{Sandbox, text};
 use ledger::{Ledger, Scope};
 use rustix::process::{Pid, Signal, kill_process};

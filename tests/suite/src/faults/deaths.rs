@@ -1,10 +1,10 @@
 //! Processes that die, or do not.
 
 use super::{Entry, ended, idle};
-use crate::bad_input::host::linux_on_probe;
 use crate::chaos::kills::one_line;
 use crate::command::{self, HANG, until};
 use crate::container::Container;
+use crate::probe::linux_on_probe;
 use crate::sandbox::{Sandbox, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;

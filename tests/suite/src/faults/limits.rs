@@ -1,11 +1,11 @@
 //! Hosts that refuse: each command succeeds or fails with one line, and one `delete --force` ends it.
 
 use super::{Entry, ended};
-use crate::bad_input::host::linux_on_probe;
 use crate::chaos::kills::one_line;
 use crate::chaos::number;
 use crate::command::{self, Outcome, until};
 use crate::container::Container;
+use crate::probe::linux_on_probe;
 use crate::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;

@@ -1,8 +1,8 @@
 //! What a hostile monitor would like to reach: a process, memory, a queue and a socket that are not the container's.
 
 use super::{Outcomes, parse};
-use crate::bad_input::host::probe;
 use crate::bystander::Bystander;
+use crate::probe::probe;
 use crate::reality::network::Network;
 use crate::sandbox::{Sandbox, text};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};

@@ -2,10 +2,10 @@
 
 use super::host::Host;
 use super::reported;
-use crate::bad_input::host::{linux_on_probe, probe};
 use crate::bundle::Bundle;
 use crate::command::inheritable;
 use crate::container::Container;
+use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::{Sandbox, text};
 use serde_json::{Value, json};
 use std::io::{Read, Write};

@@ -1,8 +1,8 @@
 //! The profile of config.json is on the monitor, whatever it is.
 
 use super::Entry;
-use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
+use crate::probe::linux_on_probe;
 use crate::sandbox::Sandbox;
 use serde_json::json;
 use std::io::Write;

@@ -5,11 +5,11 @@
 use super::compare::Differences;
 use super::network::Network;
 use super::play;
-use crate::bad_input::host::monitor_path;
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
 use crate::image::{bzimage, idle_with, multiboot};
+use crate::probe::monitor_path;
 use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;

@@ -7,12 +7,12 @@ mod golden;
 pub(crate) mod network;
 mod tree;
 
-use crate::bad_input::host::linux_on_probe;
 use crate::bundle::Bundle;
 use crate::command::until;
 use crate::container::Container;
 use crate::harness::Case;
 use crate::lifecycle;
+use crate::probe::linux_on_probe;
 use crate::sandbox::{Sandbox, text};
 use compare::Differences;
 use network::Network;
