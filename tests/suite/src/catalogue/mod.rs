@@ -1,6 +1,7 @@
 //! The attack catalogue: what went wrong in runtimes and monitors like this one. Each entry that applies to what is built
 //! has a case whose name begins with its number; docs/security.md lists them (`suite --catalogue FILE`).
 
+mod arguments;
 mod descriptors;
 mod entries;
 mod guests;
@@ -13,6 +14,7 @@ mod races;
 mod sockets;
 mod storage;
 mod table;
+mod texts;
 
 use crate::bad_input::{one_line, refused};
 use crate::bundle::Bundle;
@@ -32,9 +34,11 @@ type Entry = (&'static str, fn(&Sandbox));
 pub fn cases() -> Vec<Case> {
     [
         paths::cases(),
+        arguments::cases(),
         races::cases(),
         storage::cases(),
         metadata::cases(),
+        texts::cases(),
         guests::cases(),
         descriptors::cases(),
         namespaces::cases(),
