@@ -4,12 +4,10 @@ use crate::case::{Case, Point, Shot};
 use crate::host::{Host, Said, lane};
 use crate::tolerance::Tolerance;
 use crate::watch::{Aim, End, Watch};
+use crate::words::{error_line, in_words};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-
-/// Longest error line, bytes.
-const LINE: usize = 400;
 
 /// What is known of an undisturbed command.
 #[derive(Debug, Default)]
@@ -254,11 +252,11 @@ impl Judge {
     /// Every second case tries the ordinary way first; then one `delete --force` must leave nothing.
     fn remove(&mut self, watch: &mut Watch, case: &Case, verdict: &mut Verdict) {
         let said = self.run(watch, case, "state", false);
-        in_words("state", &said, verdict);
+        verdict.wrong.extend(in_words("state", &said));
         if case.n.is_multiple_of(2) {
             for verb in ["kill", "delete"] {
                 let said = self.run(watch, case, verb, false);
-                in_words(verb, &said, verdict);
+                verdict.wrong.extend(in_words(verb, &said));
             }
         }
         let said = self.run(watch, case, "remove", false);
@@ -285,44 +283,6 @@ impl Judge {
         let left = self.host.left(watch);
         verdict.wrong.extend(left.iter().map(|line| format!("again: {line}")));
     }
-}
-
-/// A command after the fault succeeds, or fails in one line.
-fn in_words(verb: &str, said: &Said, verdict: &mut Verdict) {
-    let why = match said.end {
-        End::Code(0) => return,
-        End::Code(1) => error_line(said).err(),
-        end => Some(format!("{end:?}")),
-    };
-    verdict.wrong.extend(why.map(|why| format!("words: {verb} afterwards: {why}")));
-}
-
-/// The one line at error level: it is short, and it says more than an errno.
-fn error_line(said: &Said) -> Result<String, String> {
-    if !said.stdout.is_empty() {
-        return Err(format!("failed, and printed {}", said.stdout.trim()));
-    }
-    let json = said.log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut errors: Vec<String> = json
-        .filter(|line| line["level"] == "error")
-        .map(|line| line["msg"].as_str().unwrap_or_default().to_owned())
-        .collect();
-    if errors.is_empty() {
-        // The log could not be opened: then it is standard error's.
-        let lines = said.stderr.lines().filter_map(|line| line.split_once("level=error msg="));
-        errors = lines.map(|(_, message)| message.trim_matches('"').to_owned()).collect();
-    }
-    let [error] = &errors[..] else {
-        return Err(format!("{} error lines: {}{}", errors.len(), said.log.trim(), said.stderr.trim()));
-    };
-    let named = error.split_once(" (os error").is_none_or(|(before, _)| before.contains(": "));
-    if !named {
-        return Err(format!("names nothing: {error}"));
-    }
-    if error.len() > LINE {
-        return Err(format!("{} bytes: {error}", error.len()));
-    }
-    Ok(error.clone())
 }
 
 fn deletes(verb: &str) -> bool {

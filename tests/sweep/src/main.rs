@@ -14,6 +14,7 @@ mod report;
 mod tolerance;
 mod view;
 mod watch;
+mod words;
 mod worker;
 
 use case::{Case, VERBS, cases, picked};
