@@ -45,6 +45,7 @@ test:
 sweep: build probe
 	$(CARGO) build --locked --package sweep
 	target/debug/sweep
+
 # Switches one defence after the other off, in a copy below target/: each must turn a test red. ONLY=A-01, or part of a name.
 mutants: guests probe
 	$(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")
