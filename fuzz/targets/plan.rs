@@ -18,5 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
 /// Texts about a kernel are our own; the targets `kernel` and `solo5` have their readers.
 fn is_plain(kernel: &KernelFacts) -> bool {
     let names = kernel.solo5.iter().flat_map(|solo5| &solo5.devices).map(|device| &device.name);
-    kernel.broken.is_none() && names.chain([&kernel.machine]).all(|name| name.bytes().all(|b| b.is_ascii_graphic()))
+    kernel.broken.is_none()
+        && names.chain([&kernel.machine]).all(|name| name.bytes().all(|b| b.is_ascii_graphic()))
 }

@@ -52,7 +52,7 @@ pub struct LaunchPlan {
     pub sources: BTreeMap<String, String>,
 }
 
-/// Two ways to run a monitor (ARCHITECTURE.md, "Two ways to run a monitor").
+/// Who is the process of the container (ARCHITECTURE.md, "The run").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
