@@ -52,7 +52,7 @@ pub struct LaunchPlan {
     pub sources: BTreeMap<String, String>,
 }
 
-/// Who is the process of the container (ARCHITECTURE.md, "The run").
+/// Who is the process of the container (ARCHITECTURE.md, "The run in ten steps").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
