@@ -1,6 +1,8 @@
 //! What holds for every plan, whoever wrote the request.
 
-use urunc_plan::launch::{Exec, LaunchPlan, Root};
+use urunc_plan::input::NamespaceKind;
+use urunc_plan::launch::{Base, Exec, LaunchPlan, Root};
+use urunc_plan::ordinary::CapabilitySets;
 use urunc_plan::undo::undo;
 use urunc_plan::{Request, seccomp, show};
 
@@ -20,7 +22,9 @@ pub fn check(plan: &LaunchPlan, request: &Request) {
         assert!(!file.starts_with('/') && clean(file) && !value.contains(['\0', '\n']), "{file:?} {value:?}");
     }
     let identity = &plan.identity;
-    assert!(identity.no_new_privs && identity.capabilities.is_empty());
+    if plan.monitor != "process" {
+        jailed(plan);
+    }
     assert!(identity.uid != u32::MAX && identity.gid != u32::MAX && !identity.groups.contains(&u32::MAX));
     for filter in &plan.seccomp {
         let program = seccomp::compile(filter, "x86_64").expect("judged by plan()");
@@ -32,6 +36,17 @@ pub fn check(plan: &LaunchPlan, request: &Request) {
         assert!(guest + plan.memory.overhead_bytes <= limit, "{:?}", plan.memory);
     }
     assert_eq!(plan.console.is_some(), request.terminal);
+}
+
+/// What only an ordinary container can be given, no monitor is.
+fn jailed(plan: &LaunchPlan) {
+    let (identity, root, names) = (&plan.identity, &plan.root, &plan.namespaces);
+    assert!(identity.no_new_privs && identity.capability_sets == CapabilitySets::default());
+    assert!(root.base == Base::Tmpfs && root.nodes.is_empty());
+    assert!(names.uid_map.is_empty() && names.gid_map.is_empty());
+    for kind in [NamespaceKind::Mount, NamespaceKind::Pid, NamespaceKind::Ipc] {
+        assert!(names.entries.iter().any(|entry| entry.kind == kind && entry.path.is_none()), "{kind:?}");
+    }
 }
 
 /// What is stored is what is undone, and what is shown.
@@ -64,7 +79,9 @@ fn root(root: &Root) {
     let mounted =
         root.mounts.iter().map(|mount| &mount.target).chain(root.binds.iter().map(|bind| &bind.path));
     let links = root.links.iter().map(|(_, link)| link);
-    for path in made.chain(mounted).chain(links).chain(&root.devices) {
+    let covered =
+        root.masked.iter().chain(&root.readonly_paths).chain(root.nodes.iter().map(|node| &node.path));
+    for path in made.chain(mounted).chain(links).chain(&root.devices).chain(covered) {
         assert!(path.starts_with('/') && clean(path), "{path:?}");
     }
     for file in &root.image_files {

@@ -82,6 +82,7 @@ fn host() -> HostFacts {
         monitor: Some(monitor),
         mmap_min_addr: 0x1_0000,
         kvm: KvmFacts::Emulated,
+        capabilities: u64::MAX,
         ..Default::default()
     }
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use crate::attach::{self, Connection};
 use crate::error::excerpt;
 use crate::guest::Boot;
-use crate::launch::{Attach, Console, DeviceRule, Filter, LaunchPlan, Memory, Mode, Notice, Tap};
+use crate::launch::{Attach, Console, DeviceRule, Filter, LaunchPlan, Memory, Mode, Notice, Root, Tap};
 use crate::machine::{Acceleration, BootProtocol, Machine};
 use crate::memory::{self, Bounds};
 use crate::monitor::Device;
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
-    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, jail, mounts, namespaces,
-    network, provenance, seccomp,
+    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, devices, jail, mounts,
+    namespaces, network, provenance, seccomp,
 };
 
 /// State annotation that says who executes the guest.
@@ -33,7 +33,8 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(emulated);
     notices.extend(unused(req, pair));
     let memory = split(req, pair, acceleration, &settings)?;
-    let identity = jail::identity(req, host, pair.monitor.name())?;
+    let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
+    notices.extend(notice);
     if memory.guest_mib == pair.monitor.offers().most_ram_mib {
         let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
         notices.push(Notice { warn: false, text });
@@ -51,26 +52,28 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         ..machine
     };
     let exec = pair.monitor.render(&machine);
-    let devices = pair.monitor.devices(acceleration);
+    let nodes = pair.monitor.devices(acceleration);
     let mounts = if pair.boot == BootProtocol::Program {
         let (mounts, notice) = mounts::apply(req)?;
         notices.extend(notice);
         mounts
     } else {
         notices.extend(mounts::check(req)?);
+        notices.extend(devices::check(req)?);
         Vec::new()
     };
     let (seccomp, notice) = filters(req, host, pair)?;
     notices.extend(notice);
+    let root = jail::root(req, host, pair.boot, &nodes, mounts)?;
     let mut plan = LaunchPlan {
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
         monitor: pair.monitor.name().to_owned(),
         mode: Mode::Direct { why: format!("{} needs nothing beside it", pair.monitor.name()) },
         memory,
-        namespaces: namespaces::plan(req, pair.boot)?,
-        cgroup: cgroup::plan(req, host, &rules(req, &devices))?,
-        root: jail::root(req, host, pair.boot, &devices, mounts)?,
+        namespaces: namespaces::plan(req, pair.boot, &identity)?,
+        cgroup: cgroup::plan(req, host, &rules(req, &nodes, &root))?,
+        root,
         identity,
         seccomp,
         exec,
@@ -261,7 +264,7 @@ fn manifest(req: &Request, net: Connection<'_>) -> Result<Vec<Attach>, PlanError
 }
 
 /// The devices of the jail, and those a terminal needs.
-fn rules(req: &Request, devices: &[Device]) -> Vec<DeviceRule> {
+fn rules(req: &Request, nodes: &[Device], root: &Root) -> Vec<DeviceRule> {
     let rule = |major: u32, minor: Option<u32>| DeviceRule {
         allow: true,
         kind: 'c',
@@ -270,8 +273,8 @@ fn rules(req: &Request, devices: &[Device]) -> Vec<DeviceRule> {
         access: "rwm".to_owned(),
     };
     let terminal = [rule(5, Some(2)), rule(136, None)];
-    let devices = devices.iter().map(|device| rule(device.major, Some(device.minor)));
-    devices.chain(terminal.into_iter().filter(|_| req.terminal)).collect()
+    let own = nodes.iter().map(|device| rule(device.major, Some(device.minor)));
+    own.chain(terminal.into_iter().filter(|_| req.terminal)).chain(devices::rules(&root.nodes)).collect()
 }
 
 /// The container's profile binds an exec'ed monitor, below the monitor's own filter; a built-in one has a narrower

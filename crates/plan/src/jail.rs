@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::error::excerpt;
-use crate::input::Rlimit;
-use crate::launch::{Base, Bind, Dir, FsMount, Identity, ImageFile, Root};
+use crate::input::{NamespaceKind, Rlimit};
+use crate::launch::{Base, Bind, Dir, FsMount, Identity, ImageFile, Notice, Root};
 use crate::machine::BootProtocol;
 use crate::monitor::Device;
-use crate::{HostFacts, PlanError, Request, attach};
+use crate::{HostFacts, PlanError, Request, attach, capabilities, devices};
 
 /// The private root of a monitor that holds only mount points, sockets and its log, bytes.
 const ROOT_BYTES: u64 = 1 << 20;
@@ -22,32 +22,20 @@ pub fn root(
     req: &Request,
     host: &HostFacts,
     boot: BootProtocol,
-    devices: &[Device],
+    nodes: &[Device],
     mounts: Vec<FsMount>,
 ) -> Result<Root, PlanError> {
-    let builtin = boot == BootProtocol::Solo5Spt;
-    let mut root = Root {
-        propagation: propagation(req)?,
-        devices: devices.iter().map(|device| device.path.to_owned()).collect(),
-        mounts,
-        ..Root::default()
-    };
     if boot == BootProtocol::Program {
-        root.base = Base::Image;
-        root.tmpfs_bytes = ROOT_BYTES;
-        root.readonly = req.readonly;
-        root.links = [("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout")]
-            .into_iter()
-            .chain([("/proc/self/fd/2", "stderr"), ("pts/ptmx", "ptmx")])
-            .map(|(target, name)| (target.to_owned(), format!("/dev/{name}")))
-            .collect();
-        return Ok(root);
+        return ordinary(req, nodes, mounts);
     }
+    let builtin = boot == BootProtocol::Solo5Spt;
+    let mut root = Root { propagation: propagation(req)?, devices: paths(nodes), mounts, ..Root::default() };
     root.image_files = image_files(req, builtin)?;
     if req.terminal {
         let data = "newinstance,ptmxmode=0666,mode=0620,gid=5".to_owned();
         let (kind, source) = ("devpts".to_owned(), "devpts".to_owned());
-        root.mounts.push(FsMount { kind, source, target: "/dev/pts".to_owned(), data });
+        let target = "/dev/pts".to_owned();
+        root.mounts.push(FsMount { kind, source, target, data, readonly: false });
     }
     let dirs: &[&str] = match (builtin, req.terminal) {
         (true, false) => &[],
@@ -63,6 +51,70 @@ pub fn root(
         root.binds = binds(host);
     }
     Ok(root)
+}
+
+fn paths(nodes: &[Device]) -> Vec<String> {
+    nodes.iter().map(|node| node.path.to_owned()).collect()
+}
+
+/// The image's own tree, for its own program.
+fn ordinary(req: &Request, nodes: &[Device], mounts: Vec<FsMount>) -> Result<Root, PlanError> {
+    let asked = &req.ordinary;
+    let propagation = propagation(req)?;
+    let made = devices::nodes(req, &mounts)?;
+    if !owns_mounts(req) {
+        let wishes = [
+            ("root.readonly", req.readonly),
+            ("linux.maskedPaths", !asked.masked.is_empty()),
+            ("linux.readonlyPaths", !asked.readonly.is_empty()),
+            ("linux.rootfsPropagation", !req.propagation.is_empty()),
+        ];
+        return match wishes.into_iter().find(|(_, wished)| *wished) {
+            Some((field, _)) => {
+                Err(PlanError::config(field, "needs a new mount namespace in linux.namespaces"))
+            }
+            None => Ok(Root { base: Base::Chroot, ..Root::default() }),
+        };
+    }
+    for (field, list) in [("linux.maskedPaths", &asked.masked), ("linux.readonlyPaths", &asked.readonly)] {
+        if let Some(index) = list.iter().position(|path| !is_inside(path)) {
+            return Err(PlanError::config(
+                format!("{field}[{index}]"),
+                "is not a clean absolute path below /",
+            ));
+        }
+    }
+    let links = [("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout")]
+        .into_iter()
+        .chain([("/proc/self/fd/2", "stderr"), ("pts/ptmx", "ptmx")])
+        .map(|(target, name)| (target.to_owned(), format!("/dev/{name}")))
+        .collect();
+    Ok(Root {
+        base: Base::Image,
+        tmpfs_bytes: ROOT_BYTES,
+        propagation,
+        devices: paths(nodes),
+        nodes: made,
+        mounts,
+        links,
+        masked: asked.masked.clone(),
+        readonly_paths: asked.readonly.clone(),
+        readonly: req.readonly,
+        ..Root::default()
+    })
+}
+
+fn is_inside(path: &str) -> bool {
+    let named = |rest: &str| rest.split('/').any(|part| !matches!(part, "" | "."));
+    path.strip_prefix('/').is_some_and(named)
+        && !path.contains('\0')
+        && path.split('/').all(|part| part != "..")
+}
+
+/// A mount namespace of its own. Without one an ordinary container shares the mounts of others (OCI spec,
+/// config-linux.md, namespaces), where nothing may change.
+pub fn owns_mounts(req: &Request) -> bool {
+    req.namespaces.iter().any(|entry| entry.kind == NamespaceKind::Mount && entry.path.is_none())
 }
 
 /// Program, loader, libraries and data of an external monitor.
@@ -127,11 +179,16 @@ fn propagation(req: &Request) -> Result<String, PlanError> {
     }
 }
 
-/// Who the monitor is: the user of config.json, without any capability.
+/// Who the monitor is: the user of config.json, without any capability. The program of an ordinary container has what
+/// config.json says.
 ///
 /// # Errors
 /// Ids, limits and labels that the kernel would not take as they are.
-pub fn identity(req: &Request, host: &HostFacts, monitor: &str) -> Result<Identity, PlanError> {
+pub fn identity(
+    req: &Request,
+    host: &HostFacts,
+    (monitor, boot): (&str, BootProtocol),
+) -> Result<(Identity, Option<Notice>), PlanError> {
     let user = &req.user;
     // The kernel takes 2^32-1 for "unchanged".
     if user.uid == u32::MAX || user.gid == u32::MAX || user.groups.contains(&u32::MAX) {
@@ -151,17 +208,26 @@ pub fn identity(req: &Request, host: &HostFacts, monitor: &str) -> Result<Identi
     let range = req.settings.monitors.get(monitor).and_then(|settings| settings.uid_range);
     let remapped = range.map(|range| remap(&req.id, range, monitor)).transpose()?;
     let map = |id: u32| if id == 0 { remapped.unwrap_or(0) } else { id };
-    Ok(Identity {
+    let (capability_sets, notice) = match boot {
+        // Whoever is first in a user namespace has them all there.
+        BootProtocol::Program if !req.ordinary.uid_map.is_empty() => {
+            capabilities::granted(&req.ordinary.capabilities, u64::MAX)
+        }
+        BootProtocol::Program => capabilities::granted(&req.ordinary.capabilities, host.capabilities),
+        _ => Default::default(),
+    };
+    let identity = Identity {
         uid: map(user.uid),
         gid: map(user.gid),
         groups: user.groups.iter().map(|gid| map(*gid)).collect(),
         umask: user.umask.unwrap_or(0o022),
-        capabilities: Vec::new(),
-        no_new_privs: true,
+        capability_sets,
+        no_new_privs: boot != BootProtocol::Program || req.ordinary.no_new_privs,
         rlimits: rlimits(&req.rlimits)?,
         oom_score_adj: req.oom_score_adj,
         apparmor,
-    })
+    };
+    Ok((identity, notice))
 }
 
 /// The id that stands for 0: two containers rarely share one, and every command finds the same.

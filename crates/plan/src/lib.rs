@@ -5,10 +5,12 @@
 pub mod annotations;
 pub mod attach;
 pub mod bpf;
+pub mod capabilities;
 pub mod cgroup;
 pub mod cmdline;
 pub mod command;
 pub mod decide;
+pub mod devices;
 pub mod error;
 pub mod field;
 pub mod guest;
@@ -23,6 +25,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod negotiate;
 pub mod network;
+pub mod ordinary;
 pub mod provenance;
 pub mod read;
 pub mod seccomp;
@@ -33,6 +36,7 @@ pub mod solo5;
 pub mod syscalls;
 pub mod sysctl;
 pub mod undo;
+pub mod users;
 
 pub use error::PlanError;
 pub use input::{HostFacts, NetFacts, Request};

@@ -4,7 +4,7 @@ use crate::command::DOCKER_INIT;
 use crate::error::excerpt;
 use crate::input::Mount;
 use crate::launch::{FsMount, Notice};
-use crate::{PlanError, Request};
+use crate::{PlanError, Request, jail};
 
 /// File systems every engine mounts: destination and accepted types.
 const FILE_SYSTEMS: &[(&str, &[&str])] = &[
@@ -56,16 +56,18 @@ pub fn check(req: &Request) -> Result<Option<Notice>, PlanError> {
 /// # Errors
 /// A destination that is not a clean absolute path.
 pub fn apply(req: &Request) -> Result<(Vec<FsMount>, Option<Notice>), PlanError> {
-    let (mut mounts, mut left) = (Vec::new(), Vec::new());
+    let (mut mounts, mut left, own) = (Vec::new(), Vec::new(), jail::owns_mounts(req));
     for (index, mount) in req.mounts.iter().enumerate() {
         let target = destination(index, mount)?;
-        if matches!(mount.kind.as_str(), "proc" | "devpts" | "tmpfs" | "sysfs" | "mqueue") {
+        let known = matches!(mount.kind.as_str(), "proc" | "devpts" | "tmpfs" | "sysfs" | "mqueue");
+        if known && own {
             let source = if mount.source.is_empty() { &mount.kind } else { &mount.source };
             mounts.push(FsMount {
                 kind: mount.kind.clone(),
                 source: source.clone(),
                 target: target.to_owned(),
                 data: data(mount),
+                readonly: readonly(mount),
             });
         } else {
             left.push(format!("{} (from {})", excerpt(target), excerpt(&mount.source)));
@@ -111,6 +113,13 @@ fn foreign(destination: &str, mount: &Mount) -> String {
         }
     };
     format!("{what} not built yet, remove the one at {}", excerpt(destination))
+}
+
+/// The last word counts, as for mount(8). What the kernel itself shows is always read-only: uid 0 may write there without
+/// any capability.
+fn readonly(mount: &Mount) -> bool {
+    let word = mount.options.iter().rev().find(|option| matches!(option.as_str(), "ro" | "rw"));
+    matches!(mount.kind.as_str(), "proc" | "sysfs") || word.is_some_and(|word| word == "ro")
 }
 
 /// Options that are data of the file system, not flags of mount(2).

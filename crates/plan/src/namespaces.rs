@@ -4,17 +4,22 @@ use std::collections::BTreeSet;
 
 use crate::error::excerpt;
 use crate::input::{Namespace, NamespaceKind};
-use crate::launch::Namespaces;
+use crate::launch::{Identity, Namespaces};
 use crate::machine::BootProtocol;
-use crate::{PlanError, Request, sysctl};
+use crate::{PlanError, Request, sysctl, users};
 
-/// Namespaces, always with a private mount namespace, and what is set inside them. A monitor meets no process and no
+/// What a monitor shares with nobody.
+const FRESH: [NamespaceKind; 3] = [NamespaceKind::Mount, NamespaceKind::Pid, NamespaceKind::Ipc];
+
+/// Namespaces and what is set inside them. A monitor always has a private mount namespace. It meets no process and no
 /// memory of others, even where the engine shares them with containers: its guest would not see them anyway, and who
 /// has its uid may send signals and attach memory without any capability.
 ///
 /// # Errors
-/// A user namespace, a kind that is listed twice, a value for a namespace that is not the container's own.
-pub fn plan(req: &Request, boot: BootProtocol) -> Result<Namespaces, PlanError> {
+/// A user namespace of a monitor, a kind that is listed twice, a value for a namespace that is not the container's own.
+pub fn plan(req: &Request, boot: BootProtocol, who: &Identity) -> Result<Namespaces, PlanError> {
+    let (uid_map, gid_map) = users::maps(req, boot, who)?;
+    let ordinary = boot == BootProtocol::Program;
     let mut entries = req.namespaces.clone();
     let mut seen = BTreeSet::new();
     for (index, namespace) in entries.iter().enumerate() {
@@ -22,21 +27,14 @@ pub fn plan(req: &Request, boot: BootProtocol) -> Result<Namespaces, PlanError> 
         if !seen.insert(namespace.kind) {
             return Err(PlanError::config(field(), "listed twice"));
         }
-        if namespace.kind == NamespaceKind::User {
-            return Err(PlanError::config(field(), "user namespaces are not built yet"));
-        }
-        if namespace.kind == NamespaceKind::Mount && namespace.path.is_some() {
+        if namespace.kind == NamespaceKind::Mount && namespace.path.is_some() && !ordinary {
             return Err(PlanError::config(
                 field(),
                 "the mount namespace is always a new one, remove its path",
             ));
         }
     }
-    let mut fresh = vec![NamespaceKind::Mount];
-    if boot != BootProtocol::Program {
-        fresh.extend([NamespaceKind::Pid, NamespaceKind::Ipc]);
-    }
-    for kind in fresh {
+    for kind in FRESH.into_iter().filter(|_| !ordinary) {
         let new = Namespace { kind, path: None, host: false };
         match entries.iter_mut().find(|namespace| namespace.kind == kind) {
             Some(shared) => *shared = new,
@@ -58,6 +56,8 @@ pub fn plan(req: &Request, boot: BootProtocol) -> Result<Namespaces, PlanError> 
         domainname: name("domainname", &req.domainname)?,
         sysctl: sysctl::files(req)?,
         time_offsets: time_offsets(req)?,
+        uid_map,
+        gid_map,
     })
 }
 

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use urunc_plan::launch::{Exec, LaunchPlan};
+use urunc_plan::launch::{Base, Exec, LaunchPlan};
 use urunc_plan::memory::{self, Bounds, MIB, Overhead};
+use urunc_plan::ordinary::Node;
 use urunc_plan::undo::{Undo, undo};
 use urunc_plan::{HostFacts, NetFacts, PlanError, Request, annotations, decide, monitor, negotiate};
 
@@ -241,6 +242,14 @@ fn poison(request: &mut Request, place: u8, text: &str) {
         16 => request.domainname = Some(text),
         17 => request.resources = serde_json::json!({ "memory": { "limit": text } }),
         18 => request.resources = serde_json::json!({ "memory": { "limit": text.len() << 24 } }),
+        19 => request.ordinary.capabilities.bounding.push(text),
+        20 => request.ordinary.masked.push(format!("/{text}")),
+        21 => request.ordinary.readonly.push(text),
+        22 => request.ordinary.devices.push(Node {
+            path: format!("/dev/{text}"),
+            kind: "c".into(),
+            ..Node::default()
+        }),
         _ => request.apparmor = Some(text),
     }
 }
@@ -249,7 +258,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn foreign_text_stays_in_one_argument(index in any::<prop::sample::Index>(), place in 0_u8..20, text in hostile()) {
+    fn foreign_text_stays_in_one_argument(index in any::<prop::sample::Index>(), place in 0_u8..24, text in hostile()) {
         let case = &CASES[index.index(CASES.len())];
         let mut request = case.request.clone();
         poison(&mut request, place, &text);
@@ -270,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn paths_of_a_plan_stay_in_the_jail(index in any::<prop::sample::Index>(), place in 0_u8..20, text in hostile()) {
+    fn paths_of_a_plan_stay_in_the_jail(index in any::<prop::sample::Index>(), place in 0_u8..24, text in hostile()) {
         let case = &CASES[index.index(CASES.len())];
         let mut request = case.request.clone();
         poison(&mut request, place, &text);
@@ -283,7 +292,14 @@ proptest! {
             let own = [&monitor.path].into_iter().chain(&monitor.interpreter).chain(&monitor.libraries);
             prop_assert!(own.chain(&monitor.data).any(|path| *path == bind.path));
         }
-        prop_assert!(plan.identity.capabilities.is_empty() && plan.identity.no_new_privs);
+        let default = urunc_plan::launch::Identity::default();
+        let nothing = plan.identity.capability_sets == default.capability_sets && plan.identity.no_new_privs;
+        prop_assert!(plan.monitor == "process" || (nothing && plan.root.base == Base::Tmpfs));
+        let hidden = plan.root.masked.iter().chain(&plan.root.readonly_paths);
+        let inner = hidden.chain(plan.root.nodes.iter().map(|node| &node.path));
+        for path in inner {
+            prop_assert!(path.starts_with('/') && path.split('/').all(|part| part != ".."), "{:?}", path);
+        }
     }
 
     #[test]

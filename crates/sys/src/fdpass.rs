@@ -92,16 +92,16 @@ pub fn connect_path(path: &std::path::Path) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Accepts one connection from a process of the same user as ours, or of root; strangers are closed.
+/// Accepts one connection from a process of our user or of `creator`; strangers are closed.
 ///
 /// # Errors
 /// accept(2)'s errno.
-pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+pub fn accept(listener: BorrowedFd<'_>, creator: u32) -> Result<OwnedFd> {
     loop {
         match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
             Ok(fd) => {
                 let peer = peer_uid(fd.as_fd())?;
-                if peer == 0 || peer == rustix::process::geteuid().as_raw() {
+                if peer == creator || peer == rustix::process::geteuid().as_raw() {
                     return Ok(fd);
                 }
             }
@@ -111,9 +111,12 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     }
 }
 
-/// User id of the peer at the time it connected (SO_PEERCRED). Its pid is 0 when it lives in an outer pid namespace,
-/// which rustix's type for it cannot hold: hence libc.
-fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
+/// User id of the peer at the time it connected (SO_PEERCRED), as the caller's user namespace shows it. Its pid is 0 when
+/// it lives in an outer pid namespace, which rustix's type for it cannot hold: hence libc.
+///
+/// # Errors
+/// getsockopt(2)'s errno.
+pub fn peer_uid(fd: BorrowedFd<'_>) -> Result<u32> {
     peer(fd).map(|peer| peer.uid)
 }
 

@@ -8,6 +8,7 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use urunc_plan::input::Rlimit;
 use urunc_plan::launch::Identity;
 
+use crate::capabilities::Sets;
 use crate::error::{Result, SysError};
 
 /// Resource names of setrlimit(2) and their numbers (the same on every architecture Rust's musl targets serve).
@@ -30,21 +31,21 @@ const RLIMITS: [(&str, u32); 16] = [
     ("RLIMIT_RTTIME", 15),
 ];
 
-/// Makes [`set_rlimits`] possible for a process that has lost its privileges: raises hard limits where they are lower,
-/// and lowers nothing.
+/// Makes [`set_rlimits`] possible for a process (0: the caller) that has lost its privileges: raises hard limits where
+/// they are lower, and lowers nothing.
 ///
 /// # Errors
 /// EPERM when a hard limit would rise without CAP_SYS_RESOURCE; EINVAL for an unknown name, or a soft limit above the
 /// hard one.
-pub fn allow_rlimits(limits: &[Rlimit]) -> Result<()> {
+pub fn allow_rlimits(pid: i32, limits: &[Rlimit]) -> Result<()> {
     for limit in limits {
         if limit.soft > limit.hard {
             let source = std::io::Error::from_raw_os_error(libc::EINVAL);
             return Err(SysError::new("set soft above hard", &limit.kind, source));
         }
-        let now = rlimit(&limit.kind, None)?;
+        let now = rlimit(pid, &limit.kind, None)?;
         if limit.hard > now.rlim_max {
-            rlimit(&limit.kind, Some(libc::rlimit64 { rlim_cur: now.rlim_cur, rlim_max: limit.hard }))?;
+            rlimit(pid, &limit.kind, Some(libc::rlimit64 { rlim_cur: now.rlim_cur, rlim_max: limit.hard }))?;
         }
     }
     Ok(())
@@ -56,20 +57,20 @@ pub fn allow_rlimits(limits: &[Rlimit]) -> Result<()> {
 /// EPERM when a hard limit would rise without CAP_SYS_RESOURCE; EINVAL for an unknown name.
 pub fn set_rlimits(limits: &[Rlimit]) -> Result<()> {
     for limit in limits {
-        rlimit(&limit.kind, Some(libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard }))?;
+        rlimit(0, &limit.kind, Some(libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard }))?;
     }
     Ok(())
 }
 
 /// Sets one limit, if asked to, and gives what was set before (prlimit(2)).
-fn rlimit(kind: &str, new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
+fn rlimit(pid: i32, kind: &str, new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
     let Some((_, number)) = RLIMITS.iter().find(|(name, _)| *name == kind) else {
         return Err(SysError::new("setrlimit", kind, std::io::Error::from_raw_os_error(libc::EINVAL)));
     };
     let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `new` is null or a live structure, `old` is one that the kernel may write.
-    let rc = unsafe { libc::syscall(libc::SYS_prlimit64, 0, *number, new, &raw mut old) };
+    let rc = unsafe { libc::syscall(libc::SYS_prlimit64, pid, *number, new, &raw mut old) };
     if rc == 0 { Ok(old) } else { Err(SysError::last("setrlimit", kind)) }
 }
 
@@ -100,20 +101,22 @@ pub fn set_apparmor(proc: BorrowedFd<'_>, profile: &str, exec: bool) -> Result<(
     .map_err(|e| SysError { op: "apply apparmor profile", object: profile.to_owned(), source: e.source })
 }
 
-/// Becomes the user for good: no capability in any set, no_new_privs, exact groups. credentials(7), capabilities(7).
+/// Becomes the user for good: exactly these groups and capabilities, no_new_privs. credentials(7), capabilities(7).
 ///
 /// # Errors
 /// The call that failed and what it was to set.
 pub fn become_user(identity: &Identity) -> Result<()> {
     let ids = |e, what: &'static str, id: u32| SysError::new(what, id.to_string(), e);
-    drop_bounding_set()?;
+    let sets = Sets::of(identity);
+    sets.limit_bounding_set()?;
     let groups: Vec<Gid> = identity.groups.iter().map(|g| Gid::from_raw(*g)).collect();
     rustix::thread::set_thread_groups(&groups).map_err(|e| SysError::new("setgroups", "groups", e))?;
     let gid = Gid::from_raw(identity.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|e| ids(e, "setgid", identity.gid))?;
     let uid = Uid::from_raw(identity.uid);
+    sets.keep_over_setuid()?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|e| ids(e, "setuid", identity.uid))?;
-    drop_capabilities()?;
+    sets.take()?;
     if identity.no_new_privs {
         rustix::thread::set_no_new_privs(true).map_err(|e| SysError::new("prctl", "no_new_privs", e))?;
     }
@@ -121,29 +124,15 @@ pub fn become_user(identity: &Identity) -> Result<()> {
     Ok(())
 }
 
-/// PR_CAPBSET_DROP until the kernel knows no higher capability.
-fn drop_bounding_set() -> Result<()> {
-    for capability in 0..64 {
-        // SAFETY: plain integers.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
-            let error = SysError::last("drop bounding set", capability.to_string());
-            return if error.source.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) };
-        }
-    }
-    Ok(())
-}
-
-/// Empties the permitted, effective, inheritable and ambient sets.
-fn drop_capabilities() -> Result<()> {
-    // SAFETY: plain integers.
-    if unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) } != 0 {
-        return Err(SysError::last("prctl", "ambient capabilities"));
-    }
-    let header = [0x2008_0522_u32, 0];
-    let empty = [0_u32; 6];
-    // SAFETY: version 3 of capset(2): header of two words, two triples of sets.
-    let rc = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), empty.as_ptr()) };
-    if rc == 0 { Ok(()) } else { Err(SysError::last("capset", "empty sets")) }
+/// Becomes the first user of a new user namespace, as which its files and namespaces are made.
+///
+/// # Errors
+/// EINVAL when 0 is not mapped.
+pub fn become_first_user() -> Result<()> {
+    let error = |what| move |e| SysError::new(what, "0 of the user namespace", e);
+    rustix::thread::set_thread_groups(&[]).map_err(error("setgroups"))?;
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(error("setgid"))?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(error("setuid"))
 }
 
 /// A private procfs mount of the caller's pid namespace, attached nowhere.
@@ -177,16 +166,16 @@ mod tests {
     fn limits_are_allowed_first_and_lowered_last() {
         let files = |soft, hard| [Rlimit { kind: "RLIMIT_NOFILE".into(), soft, hard }];
         let steps = || -> Option<()> {
-            let before = rlimit("RLIMIT_NOFILE", None).ok()?;
-            allow_rlimits(&files(0, 3)).ok()?;
-            let after = rlimit("RLIMIT_NOFILE", None).ok()?;
+            let before = rlimit(0, "RLIMIT_NOFILE", None).ok()?;
+            allow_rlimits(0, &files(0, 3)).ok()?;
+            let after = rlimit(0, "RLIMIT_NOFILE", None).ok()?;
             (before.rlim_cur, before.rlim_max).eq(&(after.rlim_cur, after.rlim_max)).then_some(())?;
             set_rlimits(&files(0, 3)).ok()?;
-            let now = rlimit("RLIMIT_NOFILE", None).ok()?;
+            let now = rlimit(0, "RLIMIT_NOFILE", None).ok()?;
             ((now.rlim_cur, now.rlim_max) == (0, 3)).then_some(())?;
-            allow_rlimits(&files(4, 3)).err().map(|_| ())
+            allow_rlimits(0, &files(4, 3)).err().map(|_| ())
         };
         assert_eq!(crate::child::run(|| i32::from(steps().is_none())), 0);
-        assert!(allow_rlimits(&[Rlimit { kind: "RLIMIT_NONE".into(), soft: 0, hard: 0 }]).is_err());
+        assert!(allow_rlimits(0, &[Rlimit { kind: "RLIMIT_NONE".into(), soft: 0, hard: 0 }]).is_err());
     }
 }

@@ -69,7 +69,7 @@ pub fn open(root: BorrowedFd<'_>, path: &str, want: Want, writable: bool) -> Res
 }
 
 /// openat2(2) below `root`. EAGAIN means that a rename raced with `..` in a link; the kernel asks to try again.
-fn resolve(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn resolve(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
     let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
     loop {

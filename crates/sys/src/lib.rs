@@ -8,9 +8,11 @@
 )]
 
 pub mod atomic;
+pub mod capabilities;
 pub mod cgroup;
 #[cfg(test)]
 mod child;
+pub mod cover;
 mod dbus;
 pub mod error;
 pub mod fdpass;

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::bail;
-use urunc_plan::launch::{Exec, FdSource, Namespaces, Stderr};
+use urunc_plan::launch::{Base, Exec, FdSource, Stderr};
 use urunc_plan::{LaunchPlan, MONITOR_LOG};
 use urunc_sys::{cgroup, fdpass, identity, process, root};
 
@@ -53,12 +53,12 @@ pub struct Init {
 /// Runs init to its end, with a socket to `create`; never returns to the code of `create`.
 pub fn run(mut init: Init, create: OwnedFd) -> ! {
     let settled = prepare(&mut init, create.as_fd()).and_then(|()| settle(&init, create.as_fd()));
-    let signals = match settled {
-        Ok(signals) => Signals(signals),
+    let (signals, creator) = match settled {
+        Ok((signals, creator)) => (Signals(signals), creator),
         Err(failure) => fail(create.as_fd(), &failure),
     };
     drop(create);
-    let order = park(init.listener.as_fd(), signals);
+    let order = park(init.listener.as_fd(), creator, signals);
     // By reference: most descriptors of `init` are closed already, and their numbers may be in use again.
     let files = &mut init.materials.files;
     let Err(failure) = launch::become_monitor(&order, &init.hooks.start_container, files, &mut init.sockets);
@@ -82,7 +82,7 @@ fn prepare(init: &mut Init, create: BorrowedFd<'_>) -> Result<(), Failure> {
     }
     expect(create, "create", |m| matches!(m, Message::Begin)).step("begin")?;
     cgroup::enter(&init.groups).step("cgroup")?;
-    enter_namespaces(&init.plan.namespaces, &init.joins, &init.plan.root.propagation).step("namespaces")?;
+    enter_namespaces(&init.plan, &init.joins).step("namespaces")?;
     handshake::send(create, &Message::Namespaces, &[]).step("namespaces")?;
     let Message::Jail { state } =
         expect(create, "create", |m| matches!(m, Message::Jail { .. })).step("hooks")?
@@ -108,10 +108,16 @@ fn expect(socket: BorrowedFd<'_>, who: &str, wanted: impl Fn(&Message) -> bool) 
     }
 }
 
-fn enter_namespaces(plan: &Namespaces, joins: &[namespaces::Join], propagation: &str) -> anyhow::Result<()> {
-    namespaces::enter(plan, joins)?;
-    root::set_propagation(root::propagation_of_host_tree(propagation))?;
-    namespaces::set_names(plan)
+fn enter_namespaces(plan: &LaunchPlan, joins: &[namespaces::Join]) -> anyhow::Result<()> {
+    if !plan.namespaces.uid_map.is_empty() {
+        identity::become_first_user()?;
+    }
+    namespaces::enter(&plan.namespaces, joins)?;
+    // The mounts of others are not ours to change.
+    if plan.root.base != Base::Chroot {
+        root::set_propagation(root::propagation_of_host_tree(&plan.root.propagation))?;
+    }
+    namespaces::set_names(&plan.namespaces)
 }
 
 /// What the monitor finds beside the plan's files, made before the uid switch and owned by the user: its log, and the
@@ -140,9 +146,11 @@ fn root_dir() -> anyhow::Result<OwnedFd> {
     Ok(rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Keeps what a parked init needs, as the last thing that can fail, and says CREATED.
-fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+/// Keeps what a parked init needs, as the last thing that can fail, and says CREATED: signals, and who `create` is here,
+/// for in a user namespace it is not root.
+fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<(OwnedFd, u32), Failure> {
     let signals = process::signals_as_fd().step("signals")?;
+    let creator = fdpass::peer_uid(create).step("created")?;
     let mut keep = vec![init.listener.as_fd(), create, signals.as_fd()];
     keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
     let preserved = match &init.plan.exec {
@@ -151,5 +159,5 @@ fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     };
     process::close_all_but(&keep, preserved).step("descriptors")?;
     handshake::send(create, &Message::Created, &[]).step("created")?;
-    Ok(signals)
+    Ok((signals, creator))
 }

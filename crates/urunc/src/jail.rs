@@ -1,13 +1,13 @@
 //! The jail: `create` opens everything by descriptor, init puts it together and enters it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use urunc_plan::LaunchPlan;
 use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root};
 use urunc_sys::root::{self, Access};
-use urunc_sys::{fdpass, identity, process, pty};
+use urunc_sys::{atomic, cover, fdpass, identity, inroot, process, pty};
 
 use crate::facts::Image;
 
@@ -16,14 +16,27 @@ use crate::facts::Image;
 pub struct Materials {
     /// Detached mounts and where they go, in order.
     mounts: Vec<(OwnedFd, String)>,
-    /// Device nodes: path and number.
-    devices: Vec<(String, u64)>,
-    /// The image's own tree, for [`Base::Image`].
+    /// Device nodes: path, and what is to be there.
+    devices: Vec<(String, Device)>,
+    /// The image's own tree: a mount of it for [`Base::Image`], the directory for [`Base::Chroot`].
     base: Option<OwnedFd>,
+    /// Path of the image's tree.
+    pub rootfs: PathBuf,
+    /// Detached mounts of the null device, one for each masked path.
+    nulls: Vec<OwnedFd>,
     /// Image files that a built-in monitor reads, by target.
     pub files: Vec<(String, OwnedFd)>,
     /// Engine's console socket.
     pub console: Option<OwnedFd>,
+}
+
+/// A device of the host's.
+#[derive(Debug)]
+enum Device {
+    /// Its number, for a node of our own.
+    Number(u64),
+    /// A mount of it: in a user namespace nobody makes nodes.
+    Mount(OwnedFd),
 }
 
 impl Materials {
@@ -42,15 +55,25 @@ impl Materials {
                 materials.mounts.push((image_mount(file, opened.as_fd())?, file.target.clone()));
             }
         }
-        if plan.root.base == Base::Image {
-            materials.base = Some(root::detached(image.root(), Access::Tree, "rootfs").context("root.path")?);
-        }
+        materials.base = match plan.root.base {
+            Base::Tmpfs => None,
+            Base::Image => Some(root::detached(image.root(), Access::Tree, "rootfs").context("root.path")?),
+            Base::Chroot => Some(process::duplicate(image.root())?),
+        };
         for bind in &plan.root.binds {
             let mount = root::detached_path(&bind.path, Access::Program).context("monitor file")?;
             materials.mounts.push((mount, bind.path.clone()));
         }
         for path in &plan.root.devices {
-            materials.devices.push((path.clone(), root::device_number(path)?));
+            let device = if plan.namespaces.uid_map.is_empty() {
+                Device::Number(root::device_number(path)?)
+            } else {
+                Device::Mount(root::detached_path(path, Access::Device)?)
+            };
+            materials.devices.push((path.clone(), device));
+        }
+        for _ in &plan.root.masked {
+            materials.nulls.push(root::detached_path("/dev/null", Access::Device)?);
         }
         Ok(materials)
     }
@@ -69,6 +92,9 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     let plan_root = &plan.root;
     // The mask of the caller must not decide the modes of our directories.
     rustix::process::umask(rustix::fs::Mode::empty());
+    if plan_root.base == Base::Chroot {
+        return enter_in_place(plan, materials);
+    }
     let outer = match materials.base.take() {
         Some(base) => base,
         None => {
@@ -80,6 +106,12 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     let inner = (plan_root.base == Base::Tmpfs).then(|| root::below(outer.as_fd())).transpose()?;
     let root = inner.as_ref().unwrap_or(&outer);
     let ours = furnish(plan, materials, root.as_fd())?;
+    for path in &plan_root.readonly_paths {
+        cover::make_readonly(root.as_fd(), path).context("linux.readonlyPaths")?;
+    }
+    for (path, null) in plan_root.masked.iter().zip(&materials.nulls) {
+        cover::mask(root.as_fd(), path, null.as_fd()).context("linux.maskedPaths")?;
+    }
     if let Some(socket) = materials.console.take() {
         open_console(plan, &ours, socket.as_fd())?;
     }
@@ -95,10 +127,24 @@ pub fn enter(plan: &LaunchPlan, materials: &mut Materials, no_pivot: bool) -> an
     Ok(())
 }
 
+/// The root in a mount namespace of others: what root.path means there, if that is the directory that was judged.
+fn enter_in_place(plan: &LaunchPlan, materials: &mut Materials) -> anyhow::Result<()> {
+    if let Some(socket) = materials.console.take() {
+        open_console(plan, &[], socket.as_fd())?;
+    }
+    let judged = materials.base.take().context("no root")?;
+    let there = inroot::open_root(&materials.rootfs).context("root.path")?;
+    if !atomic::same_inode(judged.as_fd(), there.as_fd())? {
+        anyhow::bail!("root.path: another directory in the mount namespace that is joined");
+    }
+    Ok(root::enter(there.as_fd(), true)?)
+}
+
 /// A file system that we mounted, by descriptor: names in an image's tree may mean something else a moment later.
 struct Own {
     path: String,
     kind: String,
+    readonly: bool,
     fd: OwnedFd,
 }
 
@@ -122,10 +168,20 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
         make_target(mount.as_fd(), root, &target)?;
         root::attach(mount.as_fd(), root, &target)?;
     }
-    for (path, rdev) in materials.devices.drain(..) {
-        if let Some((own, path)) = place(&ours, &path) {
-            root::make_device(own, path, rdev)?;
+    for (path, device) in materials.devices.drain(..) {
+        let Some((own, path)) = place(&ours, &path) else { continue };
+        match device {
+            Device::Number(rdev) => root::make_device(own, path, rdev)?,
+            Device::Mount(mount) => {
+                root::make_file(own, path, 0o666, "")?;
+                root::attach(mount.as_fd(), own, path)?;
+            }
         }
+    }
+    for node in &plan_root.nodes {
+        let (own, path) = place(&ours, &node.path)
+            .with_context(|| format!("linux.devices: {}: the image lacks its mount point", node.path))?;
+        cover::make_node(own, path, node).context("linux.devices")?;
     }
     for (target, path) in &plan_root.links {
         if let Some((own, path)) = place(&ours, path) {
@@ -138,6 +194,9 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
         if file.owned {
             root::give(own, path, who.uid, who.gid)?;
         }
+    }
+    for own in ours.iter().filter(|own| own.readonly) {
+        root::make_readonly(own.fd.as_fd(), &own.path)?;
     }
     Ok(ours)
 }
@@ -159,7 +218,8 @@ fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> any
 fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<Vec<Own>> {
     let mut ours = Vec::new();
     if plan_root.base == Base::Tmpfs {
-        ours.push(Own { path: "/".to_owned(), kind: "tmpfs".to_owned(), fd: process::duplicate(root)? });
+        let (path, kind) = ("/".to_owned(), "tmpfs".to_owned());
+        ours.push(Own { path, kind, readonly: false, fd: process::duplicate(root)? });
     }
     for mount in &plan_root.mounts {
         let made = if let Some((own, path)) = place(&ours, &mount.target) {
@@ -173,7 +233,8 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
             root::attach_at(made.as_fd(), directory.as_fd(), &mount.target)?;
             made
         };
-        ours.push(Own { path: mount.target.clone(), kind: mount.kind.clone(), fd: made });
+        let (path, kind) = (mount.target.clone(), mount.kind.clone());
+        ours.push(Own { path, kind, readonly: mount.readonly, fd: made });
     }
     Ok(ours)
 }
@@ -182,12 +243,7 @@ fn mount_file_systems(plan_root: &Root, root: BorrowedFd<'_>) -> anyhow::Result<
 fn file_system(mount: &FsMount) -> anyhow::Result<OwnedFd> {
     let data = mount.data.split(',').filter_map(|option| option.split_once('='));
     let options: Vec<_> = data.chain([("source", mount.source.as_str())]).collect();
-    let made = root::file_system(&mount.kind, &options)?;
-    // Files of the kernel itself, which uid 0 may write without any capability.
-    if matches!(mount.kind.as_str(), "proc" | "sysfs") {
-        root::make_readonly(made.as_fd(), &mount.target)?;
-    }
-    Ok(made)
+    Ok(root::file_system(&mount.kind, &options)?)
 }
 
 /// The directory; `None` when the image has none there, or something else.
@@ -222,12 +278,16 @@ fn open_console(plan: &LaunchPlan, ours: &[Own], socket: BorrowedFd<'_>) -> anyh
 /// The file or limit.
 pub fn set_limits(plan: &LaunchPlan) -> anyhow::Result<Option<OwnedFd>> {
     let who = &plan.identity;
-    identity::allow_rlimits(&who.rlimits).context("process.rlimits")?;
-    if who.oom_score_adj.is_none() && who.apparmor.is_none() {
+    let granted = !plan.namespaces.uid_map.is_empty();
+    let score = who.oom_score_adj.filter(|_| !granted);
+    if !granted {
+        identity::allow_rlimits(0, &who.rlimits).context("process.rlimits")?;
+    }
+    if score.is_none() && who.apparmor.is_none() {
         return Ok(None);
     }
     let proc = identity::private_proc()?;
-    if let Some(score) = who.oom_score_adj {
+    if let Some(score) = score {
         identity::write_proc(proc.as_fd(), "self/oom_score_adj", &score.to_string())
             .context("process.oomScoreAdj")?;
     }

@@ -21,6 +21,7 @@ pub mod state;
 pub mod table;
 pub mod time;
 pub mod undo;
+pub mod users;
 
 mod dispatch;
 

@@ -11,6 +11,7 @@ const NEWNS: u32 = 0x0002_0000;
 const NEWCGROUP: u32 = 0x0200_0000;
 const NEWUTS: u32 = 0x0400_0000;
 const NEWIPC: u32 = 0x0800_0000;
+const NEWUSER: u32 = 0x1000_0000;
 const NEWPID: u32 = 0x2000_0000;
 const NEWNET: u32 = 0x4000_0000;
 const NEWTIME: u32 = 0x0000_0080;
@@ -32,7 +33,7 @@ fn flag(kind: NamespaceKind) -> u32 {
         NamespaceKind::Uts => NEWUTS,
         NamespaceKind::Cgroup => NEWCGROUP,
         NamespaceKind::Time => NEWTIME,
-        NamespaceKind::User => 0,
+        NamespaceKind::User => NEWUSER,
     }
 }
 
@@ -108,7 +109,7 @@ pub fn after_clone(plan: &Namespaces) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In init: joins the rest, makes a cgroup namespace, and always ends in a mount namespace of its own.
+/// In init: joins the rest and makes a cgroup namespace.
 ///
 /// # Errors
 /// Names the path.
@@ -121,12 +122,8 @@ pub fn enter(plan: &Namespaces, joins: &[Join]) -> anyhow::Result<()> {
         namespace::unshare(NEWCGROUP, "cgroup namespace")?;
     }
     join_kind(joins, NamespaceKind::Cgroup)?;
-    // A joined mount namespace belongs to others: what we mount goes into a copy of it.
-    if joins.iter().any(|join| join.kind == NamespaceKind::Mount) {
-        join_kind(joins, NamespaceKind::Mount)?;
-        namespace::unshare(NEWNS, "mount namespace")?;
-    }
-    Ok(())
+    // Last: paths mean something else from here on.
+    join_kind(joins, NamespaceKind::Mount)
 }
 
 fn join_kind(joins: &[Join], kind: NamespaceKind) -> anyhow::Result<()> {

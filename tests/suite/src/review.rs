@@ -50,6 +50,19 @@ const CASES: &[Entry] = &[
         c.start().ok();
         until("the limits are there", || c.proc("limits").contains("Max open files            3 "));
     }),
+    ("nameservers-that-cannot-be-read-are-missed-aloud", |s| {
+        for (name, source) in [("missing", "/run/suite-none"), ("directory", "/etc"), ("device", "/dev/zero")]
+        {
+            let mut bundle = s.bundle(name).spt("hello");
+            let mount = json!({"destination": "/etc/resolv.conf", "type": "bind", "source": source});
+            bundle.config["mounts"].as_array_mut().unwrap().push(mount);
+            bundle.write();
+            let c = s.container(name, &bundle);
+            c.launch();
+            let told = |line: &&String| line.contains(source) && line.contains("no nameserver");
+            assert_eq!(s.log().iter().filter(told).count(), 1, "{:?}", s.log());
+        }
+    }),
     ("a-failed-exec-is-told-with-its-cause", |s| {
         let bundle = s.bundle("b").with("/process/args", json!(["/missing"]));
         let c = s.container("a", &bundle);

@@ -54,7 +54,8 @@ fn qemu(place: &Place<'_>) -> Bundle {
     new(place).linux().with("/process/args", args).namespace("network", Some(place.network))
 }
 
-/// A program of the image, as another user, under a filter, with a hook of each kind.
+/// A program of the image, as another user with capabilities, under a filter, with paths hidden from it and a hook of each
+/// kind.
 fn process(place: &Place<'_>) -> Bundle {
     let filter = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
@@ -62,7 +63,13 @@ fn process(place: &Place<'_>) -> Bundle {
     });
     let user = json!({"uid": 1000, "gid": 1000, "additionalGids": [7]});
     let bundle = new(place).busybox(&["sleep", "1000"]).with("/linux/seccomp", filter);
-    let bundle = bundle.with("/process/user", user);
+    let kill = json!(["CAP_KILL"]);
+    let sets = json!({"bounding": kill, "permitted": kill, "inheritable": kill, "ambient": kill});
+    let bundle = bundle.with("/process/user", user).with("/process/capabilities", sets);
+    let bundle = bundle.with("/process/noNewPrivileges", false.into());
+    let bundle = bundle
+        .with("/linux/maskedPaths", json!(["/proc/kcore"]))
+        .with("/linux/readonlyPaths", json!(["/bin"]));
     ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
         .into_iter()
         .fold(bundle, |bundle, kind| bundle.hook(kind, "/bin/busybox", "true"))

@@ -19,6 +19,8 @@ pub struct HostFacts {
     pub systemd: bool,
     /// The kernel knows AppArmor and it is enabled.
     pub apparmor: bool,
+    /// Capabilities that the runtime can pass on, one bit each; looked at for an ordinary container only.
+    pub capabilities: u64,
     /// Lowest address a process may map, `vm.mmap_min_addr`.
     pub mmap_min_addr: u64,
 }

@@ -63,6 +63,9 @@ pub struct Request {
     pub resources: serde_json::Value,
     /// `linux.seccomp`, verbatim JSON.
     pub seccomp: Option<serde_json::Value>,
+    /// What only an ordinary container is given.
+    #[serde(skip_serializing_if = "crate::ordinary::Ordinary::is_empty")]
+    pub ordinary: crate::ordinary::Ordinary,
     /// Settings of the operator's file that concern this container, frozen at create.
     pub settings: crate::settings::Settings,
 }
@@ -180,7 +183,7 @@ pub enum NamespaceKind {
     Ipc,
     /// Host and domain name.
     Uts,
-    /// User and group ids; refused.
+    /// User and group ids.
     User,
     /// Cgroup root.
     Cgroup,

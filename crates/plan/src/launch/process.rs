@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::input::{Namespace, Rlimit};
+use crate::ordinary::{CapabilitySets, IdMap};
 
 /// Namespaces and what is set inside them before the jail.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Namespaces {
-    /// Entries; a private mount namespace is always among them.
+    /// Entries; a private mount namespace is always among those of a monitor.
     pub entries: Vec<Namespace>,
     /// sethostname(2) in a new UTS namespace.
     pub hostname: Option<String>,
@@ -18,10 +20,17 @@ pub struct Namespaces {
     pub sysctl: BTreeMap<String, String>,
     /// `/proc/self/timens_offsets` lines: clock, seconds, nanoseconds.
     pub time_offsets: Vec<(String, i64, u32)>,
+    /// `/proc/PID/uid_map` of a new user namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_map: Vec<IdMap>,
+    /// `/proc/PID/gid_map`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_map: Vec<IdMap>,
 }
 
 /// Who the monitor is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// User id.
     pub uid: u32,
@@ -31,9 +40,10 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// umask(2).
     pub umask: u32,
-    /// Capabilities kept in every set; empty unless a monitor's file names one.
-    pub capabilities: Vec<String>,
-    /// PR_SET_NO_NEW_PRIVS; always true.
+    /// Capabilities that are kept; of a monitor, none.
+    #[serde(skip_serializing_if = "CapabilitySets::is_none")]
+    pub capability_sets: CapabilitySets,
+    /// PR_SET_NO_NEW_PRIVS; always true for a monitor.
     pub no_new_privs: bool,
     /// setrlimit(2).
     pub rlimits: Vec<Rlimit>,

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ordinary::Node;
+
 /// The private root: an own tmpfs that holds exactly this.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Root {
     /// What the root is made of.
     pub base: Base,
@@ -19,12 +22,21 @@ pub struct Root {
     pub binds: Vec<Bind>,
     /// Host device nodes, bound into `/dev`.
     pub devices: Vec<String>,
+    /// Device nodes of config.json (the `process` monitor only).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
     /// File systems to mount (`proc`, `devpts`, …).
     pub mounts: Vec<FsMount>,
     /// Symbolic links: (target, link path).
     pub links: Vec<(String, String)>,
     /// Generated files.
     pub files: Vec<GeneratedFile>,
+    /// Paths that are hidden behind something empty, resolved below the root (the `process` monitor only).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<String>,
+    /// Paths that become read-only (the `process` monitor only).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readonly_paths: Vec<String>,
     /// The root is remounted read-only at the end.
     pub readonly: bool,
 }
@@ -38,6 +50,9 @@ pub enum Base {
     Tmpfs,
     /// The image's own tree (the `process` monitor only).
     Image,
+    /// The image's own tree, entered where it lies: the mount namespace is not the container's, so nothing is mounted
+    /// (the `process` monitor only).
+    Chroot,
 }
 
 /// A directory of the private root.
@@ -84,6 +99,9 @@ pub struct FsMount {
     pub target: String,
     /// Data string, as mount(2) takes it.
     pub data: String,
+    /// It is made read-only once it is furnished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub readonly: bool,
 }
 
 /// A file written by us.

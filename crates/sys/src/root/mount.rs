@@ -19,6 +19,10 @@ pub enum Access {
     Writable,
     /// A whole tree of programs and files (the `process` monitor): no set-id, no devices.
     Tree,
+    /// A device node: no set-id, no execution.
+    Device,
+    /// As it is, but read-only.
+    ReadOnly,
 }
 
 impl Access {
@@ -32,6 +36,8 @@ impl Access {
             Self::Program => RDONLY | NOSUID | NODEV,
             Self::Writable => NOSUID | NODEV | NOEXEC,
             Self::Tree => NOSUID | NODEV,
+            Self::Device => NOSUID | NOEXEC,
+            Self::ReadOnly => RDONLY,
         }
     }
 }

@@ -75,6 +75,8 @@ sections! {
         env: Vec<String>,
         cwd: String,
         rlimits: Vec<Rlimit>,
+        capabilities: Capabilities,
+        no_new_privileges: bool,
         oom_score_adj: Option<i32>,
         apparmor_profile: String,
         selinux_label: String,
@@ -94,6 +96,14 @@ sections! {
         gid: u32,
         umask: Option<u32>,
         additional_gids: Vec<u32>,
+    }
+    /// `process.capabilities`.
+    Capabilities {
+        bounding: Vec<String>,
+        effective: Vec<String>,
+        inheritable: Vec<String>,
+        permitted: Vec<String>,
+        ambient: Vec<String>,
     }
     /// One of `process.rlimits`.
     Rlimit {
@@ -121,8 +131,8 @@ sections! {
     /// `linux`.
     Linux {
         namespaces: Vec<Namespace>,
-        uid_mappings: Vec<Value>,
-        gid_mappings: Vec<Value>,
+        uid_mappings: Vec<IdMapping>,
+        gid_mappings: Vec<IdMapping>,
         time_offsets: BTreeMap<String, TimeOffset>,
         devices: Vec<Device>,
         cgroups_path: String,
@@ -131,6 +141,8 @@ sections! {
         seccomp: Value,
         sysctl: BTreeMap<String, String>,
         mount_label: String,
+        masked_paths: Vec<String>,
+        readonly_paths: Vec<String>,
         personality: Option<Personality>,
         intel_rdt: Value,
         memory_policy: Value,
@@ -150,6 +162,21 @@ sections! {
     /// One of `linux.devices`.
     Device {
         path: String,
+        #[serde(rename = "type")]
+        kind: String,
+        major: i64,
+        minor: i64,
+        file_mode: Option<u32>,
+        uid: u32,
+        gid: u32,
+    }
+    /// One of `linux.uidMappings` and `linux.gidMappings`.
+    IdMapping {
+        #[serde(rename = "containerID")]
+        container: u32,
+        #[serde(rename = "hostID")]
+        host: u32,
+        size: u32,
     }
     /// `linux.personality`.
     Personality {

@@ -1,11 +1,12 @@
 //! From the document to the planner's request: `process`.
 
-use super::document::{ConsoleSize, Process};
+use super::document::{Capabilities, ConsoleSize, Process};
 use std::collections::BTreeSet;
 use urunc_plan::{
     PlanError, Request,
     error::quoted,
     input::{Rlimit, User},
+    ordinary::{CapabilitySets, Ordinary},
 };
 
 /// getrlimit(2).
@@ -42,8 +43,23 @@ pub(super) fn fill(request: Request, process: &Process) -> Result<Request, PlanE
         oom_score_adj: oom_score_adj(process.oom_score_adj)?,
         apparmor: text(&process.apparmor_profile),
         selinux: text(&process.selinux_label),
+        ordinary: Ordinary {
+            capabilities: capabilities(&process.capabilities),
+            no_new_privs: process.no_new_privileges,
+            ..request.ordinary
+        },
         ..request
     })
+}
+
+fn capabilities(sets: &Capabilities) -> CapabilitySets {
+    CapabilitySets {
+        bounding: sets.bounding.clone(),
+        effective: sets.effective.clone(),
+        inheritable: sets.inheritable.clone(),
+        permitted: sets.permitted.clone(),
+        ambient: sets.ambient.clone(),
+    }
 }
 
 fn text(value: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! From the document to the planner's request: `root`, `mounts` and `linux`.
 
 use super::{
-    document::{Document, Linux, Mount},
+    document::{Device, Document, IdMapping, Linux, Mount},
     process,
 };
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use urunc_plan::{
     PlanError, Request,
     error::{excerpt, quoted},
     input::{self, NamespaceKind},
+    ordinary::{IdMap, Node, Ordinary},
 };
 
 pub(super) fn make(document: &Document) -> Result<Request, PlanError> {
@@ -26,11 +27,35 @@ pub(super) fn make(document: &Document) -> Result<Request, PlanError> {
         cgroups_path: cgroups_path(linux)?,
         resources: linux.resources.clone(),
         seccomp: Some(linux.seccomp.clone()).filter(|s| !s.is_null()),
+        ordinary: ordinary(linux),
         ..Request::default()
     };
     match &document.process {
         Some(process) => process::fill(request, process),
         None => Ok(request),
+    }
+}
+
+fn ordinary(linux: &Linux) -> Ordinary {
+    let maps = |maps: &[IdMapping]| {
+        maps.iter().map(|m| IdMap { container: m.container, host: m.host, size: m.size }).collect()
+    };
+    let node = |device: &Device| Node {
+        path: device.path.clone(),
+        kind: device.kind.clone(),
+        major: device.major,
+        minor: device.minor,
+        mode: device.file_mode,
+        uid: device.uid,
+        gid: device.gid,
+    };
+    Ordinary {
+        masked: linux.masked_paths.clone(),
+        readonly: linux.readonly_paths.clone(),
+        devices: linux.devices.iter().map(node).collect(),
+        uid_map: maps(&linux.uid_mappings),
+        gid_map: maps(&linux.gid_mappings),
+        ..Ordinary::default()
     }
 }
 
@@ -75,12 +100,6 @@ fn namespaces(linux: &Linux) -> Result<Vec<input::Namespace>, PlanError> {
             |field: &str, why: String| PlanError::config(format!("linux.namespaces[{n}].{field}"), why);
         let kind = kind(&namespace.kind)
             .ok_or_else(|| wrong("type", format!("{} is unknown", quoted(&namespace.kind))))?;
-        if kind == NamespaceKind::User {
-            return Err(wrong(
-                "type",
-                "user namespaces are not supported; remove it or use another runtime".into(),
-            ));
-        }
         if found.iter().any(|earlier| earlier.kind == kind) {
             return Err(wrong("type", format!("{} is listed twice", quoted(&namespace.kind))));
         }

@@ -78,7 +78,7 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     };
     refuse_unbuilt(global, args)?;
     check_console(&checked.record.request, args, terminal.is_some())?;
-    if checked.plan.root.base == Base::Image {
+    if checked.plan.root.base != Base::Tmpfs {
         guard_program()?;
     }
     for notice in &checked.plan.notices {

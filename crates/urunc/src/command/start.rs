@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use urunc_plan::error::abridged;
 use urunc_plan::launch::{Exec, Ready};
 use urunc_plan::network::Owner;
 use urunc_plan::{LaunchPlan, MONITOR_LOG, NetFacts, decide};
@@ -149,19 +150,26 @@ pub(super) fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<
     let own: OwnedFd = std::fs::File::open(OWN_NETWORK).context(OWN_NETWORK)?.into();
     let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
-    if let Some(text) = resolv.and_then(|mount| small_file(&mount.source)) {
-        let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-        facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
+    match resolv.map(|mount| small_file(&mount.source)).transpose() {
+        Ok(text) => {
+            let text = text.unwrap_or_default();
+            let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+            facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
+        }
+        Err(error) => {
+            let error = abridged(&format!("{error:#}"));
+            log::warn!("mounts: /etc/resolv.conf: {error}; the guest is told no nameserver");
+        }
     }
     Ok(facts)
 }
 
 /// A regular file of at most 64 KiB of text: whatever else a mount's source may be neither blocks nor fills memory.
-fn small_file(path: &str) -> Option<String> {
+fn small_file(path: &str) -> anyhow::Result<String> {
     use rustix::fs::{Mode, OFlags};
-    let fd =
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    String::from_utf8(urunc_sys::atomic::read_all(fd, path, 1 << 16).ok()?).ok()
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).with_context(|| path.to_owned())?;
+    String::from_utf8(urunc_sys::atomic::read_all(fd, path, 1 << 16)?).with_context(|| path.to_owned())
 }
 
 /// READY and then EOF is success; EOF alone is not.

@@ -167,6 +167,7 @@ pub fn proc_name(kind: NamespaceKind) -> &'static str {
 pub fn gather(request: &Request, settings: &Settings) -> anyhow::Result<HostFacts> {
     let monitor = request.image.monitor.as_str();
     let external = monitor::find(monitor, settings)?;
+    let passes = monitor.is_empty() && !request.ordinary.capabilities.is_none();
     let kvm = if monitor == "qemu" { urunc_sys::kvm::probe() } else { KvmFacts::Unprobed };
     Ok(HostFacts {
         arch: std::env::consts::ARCH.to_owned(),
@@ -175,8 +176,23 @@ pub fn gather(request: &Request, settings: &Settings) -> anyhow::Result<HostFact
         cgroup: urunc_sys::cgroup::facts().context("cgroups of this host")?,
         systemd: request.systemd_cgroup && urunc_sys::systemd::booted(),
         apparmor: is_yes("/sys/module/apparmor/parameters/enabled"),
+        capabilities: if passes { capabilities()? } else { 0 },
         mmap_min_addr: number("/proc/sys/vm/mmap_min_addr"),
     })
+}
+
+/// What this process has and may pass on.
+fn capabilities() -> anyhow::Result<u64> {
+    use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
+    let mut own = CapabilitySet::empty();
+    for one in capabilities(None).context("capabilities of this process")?.permitted.iter() {
+        match capability_is_in_bounding_set(one) {
+            // This kernel does not know it.
+            Ok(false) | Err(Errno::INVAL) => {}
+            held => own.set(one, held.context("bounding set of this process")?),
+        }
+    }
+    Ok(own.bits())
 }
 
 fn is_yes(file: &str) -> bool {

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
 use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
-use urunc_sys::{identity, process};
+use urunc_sys::{capabilities, identity, process};
 
 use super::park::Order;
 use super::step::{Failure, Step};
@@ -53,6 +53,9 @@ fn exec(order: &Order, program: &Program, sockets: &mut Named) -> Result<Infalli
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     // The last word before the filters, which may forbid to say more; a failed exec still says FAILED if it can.
     handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
+    if !filters.is_empty() && !order.plan.identity.no_new_privs {
+        capabilities::allow_filters().step("seccomp")?;
+    }
     for (filter, flags) in &filters {
         urunc_sys::seccomp::install(filter, *flags).step("seccomp")?;
     }

@@ -41,14 +41,14 @@ impl Signals {
     }
 }
 
-/// Waits for one complete START. A connection that ends early changes nothing.
-pub(super) fn park(listener: BorrowedFd<'_>, signals: Signals) -> Order {
+/// Waits for one complete START of a process of ours or of the user `creator`. A connection that ends early changes nothing.
+pub(super) fn park(listener: BorrowedFd<'_>, creator: u32, signals: Signals) -> Order {
     loop {
         let fds = [listener, signals.0.as_fd()];
         let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
         signals.obey();
         if ready.first() == Some(&true)
-            && let Some((socket, message, tap)) = take_order(listener)
+            && let Some((socket, message, tap)) = take_order(listener, creator)
             && let Message::Start { plan, state } = message
         {
             return Order { socket, plan: *plan, tap, state, signals };
@@ -56,8 +56,8 @@ pub(super) fn park(listener: BorrowedFd<'_>, signals: Signals) -> Order {
     }
 }
 
-fn take_order(listener: BorrowedFd<'_>) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
-    let socket = fdpass::accept(listener).ok()?;
+fn take_order(listener: BorrowedFd<'_>, creator: u32) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
+    let socket = fdpass::accept(listener, creator).ok()?;
     let (message, fds) = handshake::receive(socket.as_fd()).ok()??;
     Some((socket, message, fds.into_iter().next()))
 }

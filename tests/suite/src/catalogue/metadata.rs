@@ -128,7 +128,7 @@ type Isolation = (&'static str, &'static str, &'static str, fn() -> Value);
 
 /// Name in the error (or pointer into `features`), place in config.json, value.
 const ISOLATION: &[Isolation] = &[
-    ("user namespaces", "/linux/namespaces/5", "", || json!({"type": "user"})),
+    ("user namespace", "/linux/namespaces/5", "", || json!({"type": "user"})),
     (
         "linux.uidMappings",
         "/linux/uidMappings",
@@ -156,7 +156,7 @@ const ISOLATION: &[Isolation] = &[
         "linux.devices[0]",
         "/linux/devices",
         "",
-        || json!([{"path": "/dev/sda", "type": "b", "major": 8, "minor": 0}]),
+        || json!([{"path": "/srv/sda", "type": "b", "major": 8, "minor": 0}]),
     ),
     ("linux.personality", "/linux/personality", "", || json!({"domain": "LINUX32"})),
     ("linux.intelRdt", "/linux/intelRdt", "", || json!({"closID": "x"})),

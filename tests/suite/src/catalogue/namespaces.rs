@@ -6,6 +6,7 @@ use crate::bystander::Bystander;
 use crate::command::until;
 use crate::container::{Container, namespace};
 use crate::harness::Case;
+use crate::lifecycle::namespaces::Holder;
 use crate::probe::linux_on_probe;
 use crate::reality::network::Network;
 use crate::sandbox::{Sandbox, text};
@@ -27,6 +28,20 @@ pub(super) fn cases() -> Vec<Case> {
 
 const CASES: &[Entry] = &[
     ("d-01-host-namespaces-by-accident", host_namespaces),
+    ("d-01-an-ordinary-container-in-the-runtime-s-mounts", |s| {
+        let c = s.container("a", &s.bundle("b").without_namespace("mount"));
+        in_foreign_mounts(&c, "self");
+        nothing_left(s);
+    }),
+    ("d-01-an-ordinary-container-in-another-s-mounts", |s| {
+        s.run(["list", "-q"]).ok();
+        let holder = Holder::of(&["--mount", "sh", "-c", "mount --make-rshared / && exec \"$@\"", "sh"]);
+        let bundle = s.bundle("b").namespace("mount", Some(&format!("/proc/{}/ns/mnt", holder.pid())));
+        in_foreign_mounts(&s.container("a", &bundle), &holder.pid());
+        assert_ne!(namespace(&holder.pid(), "mnt"), namespace("self", "mnt"));
+        drop(holder);
+        nothing_left(s);
+    }),
     ("d-02-mount-leak-to-the-host", mount_leak),
     ("d-03-cgroups-of-others", foreign_cgroups),
     ("d-03-devices-and-sysfs", devices),
@@ -72,6 +87,23 @@ fn host_namespaces(s: &Sandbox) {
     enter(&home);
     Network::remove(s);
     nothing_left(s);
+}
+
+/// What config.json would have mounted is left out with a warning: the mounts of `owner` stay as they are.
+fn in_foreign_mounts(c: &Container<'_>, owner: &str) {
+    // On the host others come and go.
+    let part = if owner == "self" { c.bundle.to_string_lossy().into_owned() } else { String::new() };
+    let mounts = || -> Vec<String> {
+        let lines = text(&Path::new("/proc").join(owner).join("mountinfo"));
+        lines.lines().filter(|line| line.contains(&part)).map(str::to_owned).collect()
+    };
+    let before = mounts();
+    c.launch();
+    assert_eq!(c.namespace("mnt"), namespace(owner, "mnt"));
+    assert_eq!(fs::read_link(format!("/proc/{}/root", c.pid())).expect("root"), c.bundle.join("rootfs"));
+    assert_eq!(mounts(), before);
+    c.delete_force().ok();
+    assert_eq!(mounts(), before);
 }
 
 /// Runs a command of mount(8)'s family.

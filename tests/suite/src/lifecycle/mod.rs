@@ -6,7 +6,8 @@ mod delete;
 mod hooks;
 mod kill;
 pub(crate) mod limits;
-mod namespaces;
+pub(crate) mod namespaces;
+mod ordinary;
 mod run;
 mod state;
 
@@ -18,7 +19,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group.
 pub fn cases() -> Vec<Case> {
-    let tables: [&[Entry]; 9] = [
+    let tables: [&[Entry]; 10] = [
         create::CASES,
         state::CASES,
         kill::CASES,
@@ -26,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         hooks::CASES,
         namespaces::CASES,
         limits::CASES,
+        ordinary::CASES,
         run::CASES,
         console::CASES,
     ];

@@ -83,18 +83,23 @@ pub(super) const CASES: &[Entry] = &[
     }),
 ];
 
-/// A process in new network, ipc and uts namespaces; ends when dropped.
-struct Holder(Child);
+/// A process in new namespaces; ends when dropped.
+pub(crate) struct Holder(Child);
 
 impl Holder {
-    fn new() -> Self {
+    /// `options`: unshare(1)'s.
+    pub(crate) fn of(options: &[&str]) -> Self {
         let mut command = Command::new("unshare");
-        command.args(["-n", "-i", "-u", "sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(options).args(["sleep", "1000"]).stdin(Stdio::null()).stdout(Stdio::null());
         let holder = Self(command.spawn().unwrap());
         crate::command::until("the holder has its namespaces", || {
             text(&std::path::Path::new("/proc").join(holder.0.id().to_string()).join("comm")) == "sleep\n"
         });
         holder
+    }
+
+    pub(crate) fn pid(&self) -> String {
+        self.0.id().to_string()
     }
 }
 
@@ -108,8 +113,8 @@ impl Drop for Holder {
 fn joined(s: &Sandbox) {
     // The ledger starts with the first command: make it look before the holder exists.
     s.run(["list", "-q"]).ok();
-    let holder = Holder::new();
-    let pid = holder.0.id().to_string();
+    let holder = Holder::of(&["-n", "-i", "-u"]);
+    let pid = holder.pid();
     let mut bundle = s.bundle("b").with("/hostname", json!(""));
     for (kind, link) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
         bundle = bundle.namespace(kind, Some(&format!("/proc/{pid}/ns/{link}")));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use urunc_plan::LaunchPlan;
+use urunc_plan::capabilities::mask;
 use urunc_plan::launch::{Exec, Program};
 
 /// What disagrees, in words.
@@ -73,10 +74,17 @@ impl Differences {
             ("Seccomp", if plan.seccomp.is_empty() { "0" } else { "2" }.to_owned()),
             ("Seccomp_filters", plan.seccomp.len().to_string()),
         ];
-        if planned.capabilities.is_empty() {
-            let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-            expected.extend(sets.map(|set| (set, "0".repeat(16))));
-        }
+        let sets = &planned.capability_sets;
+        expected.extend(
+            [
+                ("CapInh", &sets.inheritable),
+                ("CapPrm", &sets.permitted),
+                ("CapEff", &sets.effective),
+                ("CapBnd", &sets.bounding),
+                ("CapAmb", &sets.ambient),
+            ]
+            .map(|(set, names)| (set, format!("{:016x}", mask(names)))),
+        );
         for (field, value) in expected {
             self.same(field, &json!(c.status_field(field)), &json!(value));
         }

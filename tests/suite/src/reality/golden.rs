@@ -20,7 +20,7 @@ use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, and what is tested in their place.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
@@ -28,6 +28,10 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ("seccomp-qemu", "bad-image: a profile under which nothing can be executed"),
     ("process", "the group lifecycle"),
     ("process-from-settings-only", "the group lifecycle"),
+    ("process-as-asked", "lifecycle: capabilities, masked and read-only paths, devices"),
+    ("process-user-namespace", "lifecycle: a-user-namespace-has-users-of-its-own"),
+    ("process-without-mount-namespace", "catalogue: d-01-an-ordinary-container-in-the-runtime-s-mounts"),
+    ("process-in-another-mount-namespace", "catalogue: d-01-an-ordinary-container-in-another-s-mounts"),
 ];
 
 /// Leaves of a plan that belong to the host, with reasons.
@@ -227,7 +231,8 @@ fn config(request: &Request) -> Value {
             "oomScoreAdj": request.oom_score_adj,
             "apparmorProfile": request.apparmor,
             "selinuxLabel": request.selinux,
-            "noNewPrivileges": true
+            "capabilities": request.ordinary.capabilities,
+            "noNewPrivileges": request.ordinary.no_new_privs
         },
         "root": {"path": "rootfs", "readonly": request.readonly},
         "hostname": request.hostname,
@@ -240,7 +245,10 @@ fn config(request: &Request) -> Value {
             "rootfsPropagation": propagation,
             "cgroupsPath": request.cgroups_path,
             "resources": request.resources,
-            "seccomp": request.seccomp
+            "seccomp": request.seccomp,
+            "maskedPaths": request.ordinary.masked,
+            "readonlyPaths": request.ordinary.readonly,
+            "devices": request.ordinary.devices.iter().map(|d| json!({"path": d.path, "type": d.kind})).collect::<Vec<_>>()
         }
     })
 }

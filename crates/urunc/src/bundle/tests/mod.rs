@@ -133,7 +133,7 @@ fn little_is_required() {
 #[test]
 fn what_delegation_needs_is_known_before_judgement() {
     let mut config = config();
-    set(&mut config, "/linux/uidMappings", json!([{"size": 1}]));
+    set(&mut config, "/linux/mountLabel", json!("system_u"));
     let dir = written(&serde_json::to_vec(&config).unwrap());
     let found = read(dir.path()).unwrap();
     assert_eq!(found.annotations()["k"], "v");

@@ -17,6 +17,7 @@ use crate::init::{self, Init};
 use crate::jail::Materials;
 use crate::namespaces;
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
+use crate::users;
 
 /// Opens what init takes over, clones it and leads it to its parking place. If that fails, init is dead.
 pub(super) fn build(
@@ -31,6 +32,7 @@ pub(super) fn build(
         Some(path) => Some(fdpass::connect_path(path).context("--console-socket")?),
         None => terminal.filter(|_| record.request.terminal),
     };
+    materials.rootfs.clone_from(&record.rootfs);
     let joins = namespaces::open(&plan.namespaces)?;
     let listener = fdpass::listen(container.dir.as_fd(), SOCKET)?;
     let groups = cgroup::doors(&plan.cgroup).context("linux.cgroupsPath")?;
@@ -60,6 +62,7 @@ pub(super) fn build(
     drop((theirs, listener, materials, joins, groups));
     let finished = namespaces::after_clone(&plan.namespaces)
         .and_then(|()| enter_scope(&mut plan.cgroup, child.pid))
+        .and_then(|()| users::settle(plan, child.pid))
         .and_then(|()| accompany(container, args, record, (&child, ours)));
     if finished.is_err() {
         // If even that fails: our end of the socket is closed, which ends init as well.
