@@ -6,9 +6,11 @@ CARGO    ?= cargo
 PREFIX   ?= /usr/local
 BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
+# A workspace of its own: no flags and directories of this one.
+GUESTS    = cd guests && env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u CARGO_TARGET_DIR $(CARGO)
 
 .DEFAULT_GOAL := build
-.PHONY: build guests probe check fmt lint test sweep fuzz miri storm hostile mutants demo bench install clean docs
+.PHONY: build guests probe check fmt lint test test-guests sweep fuzz miri storm hostile mutants demo bench install clean docs
 
 build: guests
 	$(CARGO) build --release --locked --target $(TARGET) -p urunc
@@ -25,17 +27,24 @@ probe:
 
 fmt:
 	$(CARGO) fmt --all
+	$(GUESTS) fmt --all
 	rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 
 lint:
 	scripts/check-deps.sh
 	$(CARGO) fmt --all --check
+	$(GUESTS) fmt --all --check
 	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(GUESTS) clippy --workspace --release --locked -- -D warnings
 
 # The ledger's own tests need root, so they belong to `test`.
-check: lint
+check: lint test-guests
 	$(CARGO) test --workspace --exclude ledger --locked
+
+# What the guests do without a device, on the host.
+test-guests:
+	$(GUESTS) test --locked --package net --lib --target $(TARGET)
 
 test:
 	scripts/install-deps.sh

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 (cd guests && env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u CARGO_TARGET_DIR cargo build --release --locked "$@")
 mkdir -p dist/guests
-for source in guests/plain/src/bin/*.rs guests/hostile/src/bin/*.rs; do
+for source in guests/*/src/bin/*.rs; do
     name=$(basename "$source" .rs)
     install -m 644 "guests/target/x86_64-unknown-none/release/$name" "dist/guests/$name.spt"
 done

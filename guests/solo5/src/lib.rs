@@ -3,12 +3,14 @@
 
 mod call;
 pub mod manifest;
+mod once;
 
 use core::ffi::{CStr, c_char};
 use core::fmt;
 
 pub use call::{raw, raw_with, sleep_until};
 use manifest::Entry;
+pub use once::Once;
 
 // The linker script.
 unsafe extern "C" {

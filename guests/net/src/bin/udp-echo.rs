@@ -1,0 +1,61 @@
+//! Sends every UDP datagram to port 7 back to where it came from (RFC 862).
+#![no_std]
+#![no_main]
+
+use net::link::{Frames, LARGEST_MTU};
+use net::stack::{Service, Stack};
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket};
+use smoltcp::time::Instant;
+use solo5::{BootInfo, Once, println};
+
+solo5::guest!(main, net "service");
+
+const PORT: u16 = 7;
+const DATAGRAMS: usize = 256;
+const BYTES: usize = 256 << 10;
+
+struct Memory {
+    frames: Frames,
+    received: [u8; BYTES],
+    sent: [u8; BYTES],
+}
+
+static MEMORY: Once<Memory> =
+    Once::new(Memory { frames: Frames::NEW, received: [0; BYTES], sent: [0; BYTES] });
+
+fn main(info: &'static BootInfo) -> u8 {
+    let Some(memory) = MEMORY.take() else { return 1 };
+    let mut stack = match Stack::open(info, "service", &mut memory.frames) {
+        Ok(stack) => stack,
+        Err(status) => return status,
+    };
+    let (mut incoming, mut outgoing) =
+        ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
+    let mut socket = Socket::new(
+        PacketBuffer::new(&mut incoming[..], &mut memory.received[..]),
+        PacketBuffer::new(&mut outgoing[..], &mut memory.sent[..]),
+    );
+    // It is closed, and the port is not 0.
+    let _ = socket.bind(PORT);
+    let mut storage = [SocketStorage::EMPTY];
+    let mut sockets = SocketSet::new(&mut storage[..]);
+    let handle = sockets.add(socket);
+    println!("udp-echo: port {PORT} of {}", stack.addresses.as_str());
+    stack.run(&mut sockets, &mut Echo { handle, datagram: [0; LARGEST_MTU as usize] })
+}
+
+struct Echo {
+    handle: SocketHandle,
+    datagram: [u8; LARGEST_MTU as usize],
+}
+
+impl Service for Echo {
+    fn serve(&mut self, sockets: &mut SocketSet<'_>, _: Instant) {
+        let socket = sockets.get_mut::<Socket<'_>>(self.handle);
+        while let Ok((len, from)) = socket.recv_slice(&mut self.datagram) {
+            // What finds no room is lost, as datagrams may be.
+            let _ = socket.send_slice(&self.datagram[..len], from);
+        }
+    }
+}
