@@ -1,0 +1,46 @@
+//! The own guests with a network device, on the built-in monitor: what a client in another network namespace gets.
+
+mod client;
+mod http;
+mod udp;
+mod wire;
+
+use crate::container::Container;
+use crate::harness::Case;
+use crate::image::guest;
+use crate::sandbox::Sandbox;
+use serde_json::json;
+use wire::Wire;
+
+const GROUP: &str = "net-guest";
+/// The guests take their addresses as MirageOS does.
+const MIRAGE: [(&str, &str); 3] =
+    [("unikernelType", "mirage"), ("hypervisor", "spt"), ("binary", "/.boot/kernel")];
+/// Enough for 64 connections.
+const MEMORY: u64 = 16 << 20;
+
+/// All cases of the group; ours only.
+pub fn cases() -> Vec<Case> {
+    let mut cases = http::cases();
+    cases.extend(udp::cases());
+    cases
+}
+
+/// Starts the own guest `name` at its end of the wire.
+fn launch<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
+    let kernel = std::fs::read(guest(name)).expect("guest");
+    let namespace = wire.guest_path().display().to_string();
+    let bundle = s.bundle("b").unikernel(&kernel, &MIRAGE).namespace("network", Some(&namespace));
+    let bundle = bundle.with("/linux/resources/memory", json!({"limit": MEMORY}));
+    let c = s.container("a", &bundle.with("/process/args", json!(args)));
+    c.launch();
+    c
+}
+
+/// The guest is there until it is stopped.
+fn stop(c: &Container<'_>) {
+    assert_eq!(c.status(), "running");
+    c.kill("TERM").ok();
+    assert_eq!(c.exit_code(), 128 + libc::SIGTERM);
+    c.delete().ok();
+}
