@@ -4,6 +4,7 @@
 //! where it is tested: `cargo test --package net --lib --target x86_64-unknown-linux-musl`.
 #![cfg_attr(not(test), no_std)]
 
+pub mod arp;
 pub mod http;
 #[cfg(target_os = "none")]
 pub mod link;

@@ -13,6 +13,14 @@ pub struct Cidr<A> {
     pub prefix: u8,
 }
 
+impl Cidr<Ipv4Addr> {
+    /// The address is in this network.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        let common = (self.address.to_bits() ^ address.to_bits()).leading_zeros();
+        common >= u32::from(self.prefix)
+    }
+}
+
 /// What the command line says about the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {

@@ -1,7 +1,6 @@
 //! The guest's addresses on its device, and the loop that serves them.
 
 use core::fmt::Write as _;
-use core::net::Ipv4Addr;
 
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet};
 use smoltcp::time::{Duration, Instant};
@@ -9,7 +8,8 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv6Address};
 use solo5::{BootInfo, clock, println, sleep_until};
 
 use crate::Text;
-use crate::link::{Frames, Link, StandIn};
+use crate::arp::Arp;
+use crate::link::{Frames, Link};
 use crate::options::{BadOption, Cidr, Options};
 
 /// Frames received before anything is sent: as many answers leave in one go.
@@ -58,12 +58,12 @@ impl Stack {
             return Err(1);
         };
         let mac = EthernetAddress(device.mac());
-        let stand_in = stand_in(&options);
-        let mut link = Link::new(device, frames, stand_in);
+        let arp = Arp::new(&options, mac.0);
+        let mut link = Link::new(device, frames, arp);
         let mut config = Config::new(mac.into());
         config.random_seed = clock(0).rotate_left(32) ^ clock(1);
         let mut interface = Interface::new(config, &mut link, now());
-        configure(&mut interface, &options, mac, stand_in);
+        configure(&mut interface, &options, mac, arp);
         Ok(Self { info, link, interface, addresses: text(&options) })
     }
 
@@ -104,18 +104,7 @@ fn now() -> Instant {
     Instant::from_micros((clock(1) / 1000).cast_signed())
 }
 
-/// A gateway that is in none of the guest's networks needs a [`StandIn`].
-fn stand_in(options: &Options) -> Option<StandIn> {
-    let Cidr { address, prefix } = options.ipv4?;
-    let gateway = options.ipv4_gateway?;
-    let differ = address.to_bits() ^ gateway.to_bits();
-    if differ.leading_zeros() >= u32::from(prefix) {
-        return None;
-    }
-    Some(StandIn { invented: Ipv4Addr::from_bits(gateway.to_bits() ^ 1), real: address })
-}
-
-fn configure(interface: &mut Interface, options: &Options, mac: EthernetAddress, stand_in: Option<StandIn>) {
+fn configure(interface: &mut Interface, options: &Options, mac: EthernetAddress, arp: Option<Arp>) {
     interface.update_ip_addrs(|addresses| {
         // There is room for these four.
         let mut add = |address: IpAddress, prefix| {
@@ -124,9 +113,8 @@ fn configure(interface: &mut Interface, options: &Options, mac: EthernetAddress,
         if let Some(Cidr { address, prefix }) = options.ipv4 {
             add(address.into(), prefix);
         }
-        if let Some(StandIn { invented, .. }) = stand_in {
-            // Two addresses: the gateway's and this one.
-            add(invented.into(), 31);
+        if let Some(Cidr { address, prefix }) = arp.and_then(|arp| arp.invented()) {
+            add(address.into(), prefix);
         }
         if let Some(Cidr { address, prefix }) = options.ipv6 {
             add(address.into(), prefix);
