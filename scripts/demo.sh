@@ -1,6 +1,7 @@
 #!/bin/bash
-# Two guests from bundle to output: the hello unikernel through its whole life and through `run`, then Debian's cloud
-# kernel on QEMU with an initrd made on the spot, and the page that it serves through the tap.
+# Guests from bundle to output: the hello unikernel through its whole life and through `run`; Debian's cloud kernel on
+# QEMU with an initrd made on the spot, and the page that it serves; a unikernel that serves pages, and how many it
+# serves in a second beside nginx in an ordinary container. All of them are behind the same veth pair.
 set -Eeuo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -12,7 +13,7 @@ name=demo$$
 
 # Undoes what the demo made, however it ends; each part may not have been made.
 cleanup() {
-    for id in hello hello-run linux; do run delete --force "$id" >/dev/null 2>&1 || true; done
+    for id in hello hello-run linux http nginx; do run delete --force "$id" >/dev/null 2>&1 || true; done
     ip netns delete "$name" 2>/dev/null || true
     ip link delete "$name" 2>/dev/null || true
     rm -rf "$dir"
@@ -95,7 +96,24 @@ network() {
     ip -n "$name" route add default via 10.77.0.1
 }
 
-answered_or_ended() { curl --silent --max-time 1 --output "$dir/page" http://10.77.0.2/ || is_stopped linux; }
+# answered_or_ended ID URL: $dir/page has the page, or the guest is gone.
+answered_or_ended() { curl --silent --max-time 1 --output "$dir/page" "$2" || is_stopped "$1"; }
+
+# first_page ID URL SECONDS: waits for the page and shows it.
+first_page() {
+    rm -f "$dir/page"
+    wait_for "the page of $1" "$3" answered_or_ended "$1" "$2" || true
+    [ -s "$dir/page" ] || { echo "no page; the end of the console:" >&2; tail -20 "$dir/log" >&2; exit 1; }
+    echo "\$ curl $2"
+    indented <"$dir/page"
+}
+
+# requests URL: how many are answered in a second.
+requests() {
+    wrk --threads 1 --connections 32 --duration 3s "$1" >"$dir/load"
+    if grep -E 'Socket errors|Non-2xx' "$dir/load" >&2; then return 1; fi
+    awk '$1 == "Requests/sec:" { printf "%.0f\n", $2 }' "$dir/load"
+}
 
 linux() {
     local begin
@@ -104,14 +122,10 @@ linux() {
         unikernelType=linux hypervisor=qemu binary=/vmlinuz initrd=/initrd
     echo "making the initrd on the spot, from busybox and the kernel's modules"
     scripts/linux-image.sh "$dir/linux/rootfs"
-    network
     echo '$ urunc create linux' && run create --bundle "$dir/linux" linux >"$dir/log" 2>&1 </dev/null
     begin=$(date +%s%N)
     show start linux
-    wait_for "the guest's page" 180 answered_or_ended || true
-    [ -s "$dir/page" ] || { echo "no page; the end of the guest's console:" >&2; tail -20 "$dir/log" >&2; exit 1; }
-    echo '$ curl http://10.77.0.2/'
-    indented <"$dir/page"
+    first_page linux http://10.77.0.2/ 180
     awk -v ns=$(($(date +%s%N) - begin)) 'BEGIN { printf "first answer, from spawning urunc start: %.1f s\n", ns / 1e9 }'
     show_state linux
     show kill linux TERM
@@ -120,10 +134,55 @@ linux() {
     show delete linux
 }
 
-for file in "$urunc" "$first_byte" dist/guests/hello.spt; do
+http() {
+    say "http: a unikernel that serves pages, in the same network namespace"
+    bundle "$dir/http" 16 '["serve"]' "{\"type\": \"network\", \"path\": \"/run/netns/$name\"}" \
+        unikernelType=mirage hypervisor=spt binary=/unikernel
+    cp dist/guests/http.spt "$dir/http/rootfs/unikernel"
+    echo '$ urunc create http' && run create --bundle "$dir/http" http >"$dir/log" 2>&1 </dev/null
+    show start http
+    first_page http http://10.77.0.2/ 10
+    unikernel=$(requests http://10.77.0.2/)
+    # The peer serves the same page.
+    cp "$dir/page" "$dir/index.html"
+    show delete --force http
+}
+
+nginx() {
+    say "nginx in an ordinary container, which urunc leaves to runc, in the same network namespace"
+    mkdir "$dir/nginx"
+    runc spec --bundle "$dir/nginx"
+    jq --arg netns "/run/netns/$name" '
+        .process.terminal = false | .process.user = {uid: 65534, gid: 65534}
+        | .process.args = ["/bin/nginx", "-e", "stderr", "-c", "/nginx.conf"]
+        | .linux.namespaces |= map(if .type == "network" then .path = $netns else . end)' \
+        "$dir/nginx/config.json" >"$dir/nginx/changed"
+    mv "$dir/nginx/changed" "$dir/nginx/config.json"
+    scripts/nginx-image.sh "$dir/nginx/rootfs"
+    cp "$dir/index.html" "$dir/nginx/rootfs/www/"
+    chmod 755 "$dir" # for its user
+    echo '$ urunc create nginx' && run create --bundle "$dir/nginx" nginx >"$dir/log" 2>&1 </dev/null
+    show start nginx
+    first_page nginx http://10.77.0.2:8080/ 10 >/dev/null
+    container=$(requests http://10.77.0.2:8080/)
+    show delete --force nginx
+}
+
+compare() {
+    say "small pages in a second, 32 connections for 3 seconds, server and client on $(nproc) cores"
+    awk -v unikernel="$unikernel" -v container="$container" 'BEGIN {
+        printf "unikernel %d, nginx %d: ratio %.2f\n", unikernel, container, unikernel / container
+    }'
+}
+
+for file in "$urunc" "$first_byte" dist/guests/{hello,http}.spt; do
     [ -e "$file" ] || { echo "$file is missing: run make demo" >&2; exit 1; }
 done
 hello
+network
 linux
+http
+nginx
+compare
 [ -z "$(run list --quiet)" ]
-say "both guests ran and are deleted"
+say "all of them ran and are deleted"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
     apparmor busybox-static ca-certificates containerd cpio crun curl docker.io e2fsprogs g++ gcc golang-go iproute2 iptables jq kmod
-    libc6-dev mmdebstrap nftables procps qemu-system-x86 runc strace util-linux
+    libc6-dev mmdebstrap nftables procps qemu-system-x86 runc strace util-linux wrk
 )
 
 missing=()
