@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use net::link::{Frames, LARGEST_MTU};
+use net::link::Frames;
 use net::stack::{Service, Stack};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket};
@@ -12,6 +12,9 @@ use solo5::{BootInfo, Once, println};
 solo5::guest!(main, net "service");
 
 const PORT: u16 = 7;
+/// Longest datagram that can be put together from its parts.
+const LONGEST: usize = 16 << 10;
+/// Most datagrams and bytes on their way, each way.
 const DATAGRAMS: usize = 256;
 const BYTES: usize = 256 << 10;
 
@@ -42,12 +45,12 @@ fn main(info: &'static BootInfo) -> u8 {
     let mut sockets = SocketSet::new(&mut storage[..]);
     let handle = sockets.add(socket);
     println!("udp-echo: port {PORT} of {}", stack.addresses.as_str());
-    stack.run(&mut sockets, &mut Echo { handle, datagram: [0; LARGEST_MTU as usize] })
+    stack.run(&mut sockets, &mut Echo { handle, datagram: [0; LONGEST] })
 }
 
 struct Echo {
     handle: SocketHandle,
-    datagram: [u8; LARGEST_MTU as usize],
+    datagram: [u8; LONGEST],
 }
 
 impl Service for Echo {

@@ -14,7 +14,7 @@ use std::time::Duration;
 const CONNECTIONS: usize = 64;
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = [1400, 1500, 9000]
+    let mut cases: Vec<Case> = [576, 1400, 1500, 9000]
         .into_iter()
         .map(|mtu| Case::new(GROUP, format!("pages-arrive-with-mtu-{mtu}"), move |s| pages(s, mtu)))
         .collect();

@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// Each datagram comes back as it was, from the address it was sent to; the longest fills a frame.
+/// Each datagram comes back as it was, from the address it was sent to, also one that fills a frame, and one in parts.
 fn datagrams(s: &Sandbox, mtu: u16) {
     let wire = Wire::usual(s, mtu);
     let c = launch(s, &wire, "udp-echo", &["serve"]);
@@ -25,9 +25,9 @@ fn datagrams(s: &Sandbox, mtu: u16) {
         let socket = UdpSocket::bind("10.0.0.1:0").expect("a socket");
         socket.connect("10.0.0.2:7").expect("an address");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
-        let longest = usize::from(mtu) - 28;
-        let mut buffer = vec![0; longest + 1];
-        for length in [0, 1, 1000, longest] {
+        let full = usize::from(mtu) - 28;
+        let mut buffer = vec![0; 16_384];
+        for length in [0, 1, 1000, full, full + 1, 16_000] {
             let sent: Vec<u8> = (0..length).map(|at| at.to_le_bytes()[0]).collect();
             socket.send(&sent).expect("sent");
             let count = socket.recv(&mut buffer).expect("an echo");
