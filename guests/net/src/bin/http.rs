@@ -21,6 +21,8 @@ const RECEIVED: usize = 4 << 10;
 const SENT: usize = 32 << 10;
 /// A connection that moves nothing for so long is ended.
 const IDLE: Duration = Duration::from_secs(60);
+/// The same when all places are taken: whoever opens many and says nothing keeps nobody out.
+const CROWDED: Duration = Duration::from_secs(1);
 
 struct Memory {
     frames: Frames,
@@ -51,7 +53,7 @@ fn main(info: &'static BootInfo) -> u8 {
         // An answer is in the buffer before anything is sent: a delay could only wait for the client's.
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
-        Some(Slot { handle: sockets.add(socket), connection: Connection::default(), deadline: None })
+        Some(Slot { handle: sockets.add(socket), connection: Connection::default(), moved: None })
     });
     let addresses = stack.addresses.clone();
     println!("http: port {PORT} of {}", addresses.as_str());
@@ -74,8 +76,10 @@ impl Service for Server {
     }
 
     fn settle(&mut self, sockets: &mut SocketSet<'_>, now: Instant) -> Option<Instant> {
+        let is_full = self.slots.iter().flatten().all(|slot| slot.moved.is_some());
+        let limit = if is_full { CROWDED } else { IDLE };
         let slots = self.slots.iter_mut().flatten();
-        slots.filter_map(|slot| slot.settle(sockets.get_mut(slot.handle), now)).min()
+        slots.filter_map(|slot| slot.settle(sockets.get_mut(slot.handle), now, limit)).min()
     }
 }
 
@@ -83,8 +87,8 @@ impl Service for Server {
 struct Slot {
     handle: SocketHandle,
     connection: Connection,
-    /// When the connection has been idle for too long; `None` while there is none.
-    deadline: Option<Instant>,
+    /// When something was last moved; `None` without a connection.
+    moved: Option<Instant>,
 }
 
 impl Slot {
@@ -92,7 +96,7 @@ impl Slot {
         if !socket.is_active() {
             return;
         }
-        let mut moved = self.deadline.is_none();
+        let mut moved = self.moved.is_none();
         loop {
             let Self { connection, .. } = self;
             let taken = socket.recv(|input| {
@@ -117,22 +121,23 @@ impl Slot {
             socket.close();
         }
         if moved {
-            self.deadline = Some(now + IDLE);
+            self.moved = Some(now);
         }
     }
 
     /// A socket whose connection is over waits for the next one. `TIME-WAIT` is cut short: its last acknowledgement is
     /// out, and the place is needed.
-    fn settle(&mut self, socket: &mut Socket<'_>, now: Instant) -> Option<Instant> {
+    fn settle(&mut self, socket: &mut Socket<'_>, now: Instant, limit: Duration) -> Option<Instant> {
         if matches!(socket.state(), State::Closed | State::TimeWait) {
             self.connection = Connection::default();
-            self.deadline = None;
+            self.moved = None;
             // It is closed, and the port is not 0.
             let _ = socket.listen(PORT);
-        } else if self.deadline.is_some_and(|deadline| deadline <= now) {
-            socket.abort();
-            return Some(now);
         }
-        self.deadline
+        let deadline = self.moved? + limit;
+        if deadline <= now {
+            socket.abort();
+        }
+        Some(deadline)
     }
 }

@@ -1,6 +1,6 @@
 //! An HTTP client that shows everything.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -43,12 +43,21 @@ pub(super) fn request(method: &str, path: &str) -> String {
 }
 
 impl Client {
+    /// A connection; the guest has a place for it.
     pub(super) fn connect(guest: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&guest, PATIENCE).expect("a connection to the guest");
+        Self::try_connect(guest).expect("a connection to the guest")
+    }
+
+    /// A connection; `None` when the guest refuses it.
+    pub(super) fn try_connect(guest: SocketAddr) -> Option<Self> {
+        let stream = match TcpStream::connect_timeout(&guest, PATIENCE) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return None,
+            stream => stream.unwrap_or_else(|error| panic!("{guest}: {error}")),
+        };
         stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream: BufReader::new(stream) }
+        Some(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends bytes; the guest may have closed already.
@@ -93,6 +102,11 @@ impl Client {
     pub(super) fn get(&mut self, path: &str) -> Response {
         assert!(self.send(request("GET", path).as_bytes()), "the guest closed the connection");
         self.response(true)
+    }
+
+    /// The guest ended the connection without a word.
+    pub(super) fn is_reset(&mut self) -> bool {
+        self.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
     }
 
     /// The guest closes, and says nothing more.

@@ -4,6 +4,7 @@ use super::client::{Client, is_pattern, request};
 use super::wire::Wire;
 use super::{GROUP, launch, stop};
 use crate::chaos::Random;
+use crate::command::until;
 use crate::harness::Case;
 use crate::sandbox::Sandbox;
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend([
         Case::new(GROUP, "64-connections-at-once", crowd),
         Case::new(GROUP, "places-of-closed-connections-are-used-again", succession),
+        Case::new(GROUP, "silent-connections-keep-nobody-out", silence),
         Case::new(GROUP, "bad-requests-get-their-status", refusals),
         Case::new(GROUP, "requests-in-a-pipeline", pipeline),
         Case::new(GROUP, "garbage-does-no-harm", garbage),
@@ -114,6 +116,27 @@ fn succession(s: &Sandbox) {
                 assert_eq!(client.response(false).status, 200);
             }
         }
+    });
+    stop(&c);
+}
+
+/// Clients that take all places and say nothing, or half of something: others get in all the same.
+fn silence(s: &Sandbox) {
+    let wire = Wire::usual(s, 1500);
+    let c = launch(s, &wire, "http", &["serve"]);
+    wire.as_client(|| {
+        let mut silent: Vec<Client> = (0..CONNECTIONS * 4)
+            .map_while(|index| {
+                let mut client = Client::try_connect(usual())?;
+                client.send(if index % 2 == 0 { b"" } else { b"GET / HTTP/1.1\r\n" });
+                Some(client)
+            })
+            .collect();
+        assert!((CONNECTIONS..CONNECTIONS * 4).contains(&silent.len()), "{} at once", silent.len());
+        until("a place is free", || {
+            Client::try_connect(usual()).is_some_and(|mut client| client.get("/").status == 200)
+        });
+        assert!(silent.iter_mut().any(Client::is_reset));
     });
     stop(&c);
 }
