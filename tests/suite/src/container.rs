@@ -1,6 +1,6 @@
 //! One container under test and the runtime's commands on it.
 
-use crate::command::{Outcome, until};
+use crate::command::{HANG, Outcome, until};
 use crate::sandbox::{Sandbox, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,8 @@ impl<'a> Container<'a> {
     /// Exit code of the container's process (128 + signal), which this process inherited as a subreaper.
     pub fn exit_code(&self) -> i32 {
         let pid = rustix::process::Pid::from_raw(self.pid()).expect("pid");
-        let end = Instant::now() + Duration::from_secs(10);
+        // The end of a process that has a tap waits for the kernel's RCU, on a busy machine for seconds.
+        let end = Instant::now() + HANG;
         loop {
             match rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG)
                 .expect("an orphan of ours")
