@@ -17,7 +17,7 @@ const BATCH: usize = 64;
 /// Longest sleep.
 const DAY: Duration = Duration::from_secs(86_400);
 /// Exit status of a guest that cannot use its command line, as `MirageOS` has it.
-pub const BAD_OPTION: u8 = 64;
+const BAD_OPTION: u8 = 64;
 
 /// What a guest does with its sockets.
 pub trait Service {
