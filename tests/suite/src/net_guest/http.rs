@@ -28,6 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(GROUP, "garbage-does-no-harm", garbage),
         Case::new(GROUP, "an-idle-guest-sleeps", idle),
         Case::new(GROUP, "ipv6", ipv6),
+        Case::new(GROUP, "ipv6-only", ipv6_only),
         Case::new(GROUP, "a-gateway-outside-of-the-network", far_gateway),
     ]);
     cases
@@ -256,6 +257,19 @@ fn ipv6(s: &Sandbox) {
     // From outside of the guest's network: the answer goes through the gateway.
     wire.on_client("route add fd00::2/128 dev eth0 src 2001:db8::1");
     wire.as_client(|| assert_eq!(Client::connect(at("fd00::2")).get("/").count(), 4));
+    stop(&c);
+}
+
+fn ipv6_only(s: &Sandbox) {
+    let wire = Wire::new(s, 1500);
+    wire.on_client("address add fd00::1/64 dev eth0 nodad");
+    let c = launch(s, &wire, "http", &["--ipv6=fd00::2/64", "serve"]);
+    wire.as_client(|| {
+        let mut client = Client::connect(at("fd00::2"));
+        assert_eq!(client.get("/env").text(), "--ipv6=fd00::2/64 serve");
+        let body = client.get("/bytes/100000").body;
+        assert!(body.len() == 100_000 && is_pattern(&body));
+    });
     stop(&c);
 }
 
