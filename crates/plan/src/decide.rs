@@ -173,7 +173,11 @@ fn connect(req: &Request, net: &NetFacts, pair: Pair) -> Result<Option<Tap>, Pla
     let offers = pair.monitor.offers();
     let driven = pair.guest.wants().nics.iter().any(|model| offers.nics.contains(model));
     let declared = manifest_of(req).is_none_or(|image| image.devices.iter().any(|device| device.net));
-    if driven && declared { network::tap(req, net, offers.vnet_hdr) } else { Ok(None) }
+    if !driven || !declared {
+        return Ok(None);
+    }
+    let tap = network::tap(req, net, offers.vnet_hdr)?;
+    tap.map(|tap| network::reach(tap, net, pair.guest.wants().addressing)).transpose()
 }
 
 /// The parts of the machine that depend on neither memory nor network.

@@ -93,6 +93,7 @@ fn command(plan: &LaunchPlan, fields: &str) -> String {
 const NET: &[(&str, &str)] = &[
     ("alias", "container id"),
     ("gid", "identity.gid"),
+    ("leftovers", "owner records"),
     ("name", "first free name"),
     ("nameservers", "config.json: mounts: /etc/resolv.conf"),
     ("uid", "identity.uid"),

@@ -15,13 +15,25 @@ use std::time::{Duration, Instant};
 use bed::{Bed, Namespace};
 use guest::Responder;
 use urunc_plan::Request;
-use urunc_plan::input::{DefaultRoute, NamespaceKind};
-use urunc_plan::launch::Tap;
+use urunc_plan::input::{Ingress, NamespaceKind, Neighbour, Route};
+use urunc_plan::launch::{GatewayProxy, Leftover, Tap};
 use urunc_plan::network::Owner;
 use urunc_sys::net;
 
+/// The record of an owner that runs: this test.
 fn alias(id: &str) -> String {
-    Owner { id: id.into(), pid: 4711, start_time: 815 }.to_string()
+    let pid = std::process::id();
+    let start_time = urunc_sys::process::stat(pid.cast_signed()).unwrap().unwrap().start_time;
+    Owner { id: id.into(), pid, start_time }.to_string()
+}
+
+fn route(index: u32, destination: &str, prefix: u8, gateway: &str, metric: u32) -> Route {
+    Route {
+        destination: (destination.parse().unwrap(), prefix),
+        index,
+        gateway: gateway.parse().ok(),
+        metric,
+    }
 }
 
 /// The error as a command shows it: with its cause.
@@ -32,34 +44,56 @@ fn whole(error: &urunc_sys::SysError) -> String {
 #[test]
 fn facts_of_a_namespace() {
     let bed = Bed::new();
-    let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
-    assert!(!facts.host_namespace);
+    let facts = net::facts(bed.container.fd()).unwrap();
     let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
     assert_eq!((eth0.name.as_str(), eth0.kind.as_str(), eth0.mtu), ("eth0", "veth", 1450));
     assert_eq!(eth0.mac, "02:00:00:00:00:02");
     assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20)]);
-    assert!(eth0.up && eth0.carrier && !eth0.ingress && eth0.alias.is_empty());
-    let gateway = Some(Ipv4Addr::new(10, 11, 0, 1));
-    assert_eq!(facts.default_routes, [DefaultRoute { index: eth0.index, gateway, metric: 0 }]);
+    assert!(eth0.up && eth0.carrier && !eth0.owned && eth0.alias.is_empty());
+    assert_eq!((eth0.ingress, eth0.ipv6.len()), (Ingress::Free, 0));
+    let kernels = |index| [route(index, "0.0.0.0", 0, "10.11.0.1", 0), route(index, "10.11.0.0", 20, "", 0)];
+    assert_eq!(facts.routes, kernels(eth0.index));
+    assert_eq!(facts.neighbours, []);
 
     bed.container.run("ip addr add 192.0.2.7/32 dev eth0");
     bed.container.run("ip route add default dev eth0 metric 50");
     bed.container.run("ip route add default via 10.11.0.9 table 77");
     bed.container.run("ip route add blackhole default metric 60");
+    bed.container.run("ip -6 addr add fd00:11::2/64 dev eth0 nodad");
+    bed.container.run("ip -6 route add default via fd00:11::1 dev eth0 metric 1024");
+    bed.container.run("ip neigh add 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent");
+    bed.container.run("ip neigh add fd00:11::1 lladdr ee:ee:ee:ee:ee:ef dev eth0 nud stale");
     bed.container.run("tc qdisc add dev eth0 clsact");
     bed.container.run("ip link set eth0 alias somebody");
-    let facts = net::facts(bed.container.fd(), bed.container.fd()).unwrap();
-    assert!(facts.host_namespace);
+    let facts = net::facts(bed.container.fd()).unwrap();
     let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
     assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20), (Ipv4Addr::new(192, 0, 2, 7), 32)]);
-    let on_link = DefaultRoute { index: eth0.index, gateway: None, metric: 50 };
-    assert_eq!(facts.default_routes, [DefaultRoute { index: eth0.index, gateway, metric: 0 }, on_link]);
-    assert!(eth0.ingress);
+    assert_eq!(eth0.ipv6, [("fd00:11::2".parse().unwrap(), 64)]);
+    let [default, connected] = kernels(eth0.index);
+    let on_link = route(eth0.index, "0.0.0.0", 0, "", 50);
+    let default6 = route(eth0.index, "::", 0, "fd00:11::1", 1024);
+    let connected6 = route(eth0.index, "fd00:11::", 64, "", 256);
+    let mut routes = facts.routes.clone();
+    // The kernel's order of IPv6 routes is that of a tree.
+    routes.sort_by_key(|route| (route.destination.0.is_ipv6(), route.metric, route.destination));
+    assert_eq!(routes, [default, connected, on_link, connected6, default6]);
+    let neighbour = |address: &str, mac: &str, permanent| Neighbour {
+        index: eth0.index,
+        address: address.parse().unwrap(),
+        mac: mac.into(),
+        permanent,
+    };
+    let expected = [
+        neighbour("169.254.1.1", "ee:ee:ee:ee:ee:ee", true),
+        neighbour("fd00:11::1", "ee:ee:ee:ee:ee:ef", false),
+    ];
+    assert_eq!(facts.neighbours, expected);
+    assert_eq!(eth0.ingress, Ingress::Foreign);
     assert_eq!(eth0.alias, "somebody");
 
     let empty = Namespace::new();
-    let facts = net::facts(empty.fd(), bed.peer.fd()).unwrap();
-    assert!(facts.devices.is_empty() && facts.default_routes.is_empty());
+    let facts = net::facts(empty.fd()).unwrap();
+    assert!(facts.devices.is_empty() && facts.routes.is_empty());
 }
 
 #[test]
@@ -82,13 +116,11 @@ fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
             }
         });
         while !changing.is_finished() {
-            let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
+            let facts = net::facts(bed.container.fd()).unwrap();
             let eth0 = facts.devices.iter().find(|device| device.name == "eth0").unwrap();
             assert_eq!(eth0.ipv4[1..], addresses, "whole and in order");
         }
     });
-    let host = std::fs::File::open("/proc/self/ns/net").unwrap();
-    assert!(net::facts(host.as_fd(), host.as_fd()).unwrap().host_namespace);
 }
 
 #[test]
@@ -120,7 +152,7 @@ fn frames_pass_both_ways_and_undo_leaves_nothing() {
     let shown = bed.container.run("ip -d -j link show dev tap0_urunc");
     for expected in [
         r#""mtu":1450"#,
-        r#""ifalias":"urunc:frames:4711:815""#,
+        &format!(r#""ifalias":"{}""#, alias("frames")),
         r#""type":"tap""#,
         r#""persist":false"#,
         r#""pi":false"#,
@@ -181,8 +213,8 @@ fn the_redirect_of_a_tap_that_is_gone_is_recognised() {
     drop(net::connect(bed.container.fd(), &plan, &alias("gone")).unwrap());
     assert!(!bed.container.run("ip -j link").contains("tap0_urunc"));
     assert!(bed.container.run("tc qdisc show dev eth0").contains("ingress"));
-    let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
-    assert!(!facts.devices[0].ingress, "a leftover does not count");
+    let facts = net::facts(bed.container.fd()).unwrap();
+    assert_eq!(facts.devices[0].ingress, Ingress::Redirect(0));
 
     // Another container must not remove it, but may take its place.
     net::disconnect(bed.container.fd(), &bed.plan("other")).unwrap();
@@ -209,7 +241,7 @@ fn what_is_planned_from_the_facts_can_be_connected() {
         urunc_plan::input::Namespace { kind: NamespaceKind::Network, path: Some("x".into()), host: false };
     let decide = |id: &str| {
         let request = Request { id: id.into(), namespaces: vec![network.clone()], ..Request::default() };
-        let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
+        let facts = net::facts(bed.container.fd()).unwrap();
         urunc_plan::network::tap(&request, &facts, false).map(Option::unwrap)
     };
     let connect = |plan: &Tap| net::connect(bed.container.fd(), plan, &alias(&plan.alias)).unwrap();
@@ -219,15 +251,84 @@ fn what_is_planned_from_the_facts_can_be_connected() {
     let said = decide("second").unwrap_err().to_string();
     assert!(said.starts_with("network: tap0_urunc of unikernel first is already in"), "{said}");
 
-    // The first one ends by itself and leaves its redirect; a tap that nobody holds any more is only passed over.
+    // The first one ends by itself and leaves its redirect; a tap of another's that nobody holds is passed over.
     drop(fd);
     bed.container.run("ip tuntap add tap0_urunc mode tap");
-    bed.container.run("ip link set tap0_urunc up alias urunc:zeroth:1:2");
     let second = decide("second").unwrap();
-    assert_eq!(second.name, "tap1_urunc");
+    assert_eq!((second.name.as_str(), &second.leftovers[..]), ("tap1_urunc", &[][..]));
     let responder = Responder::start(connect(&second), Ipv4Addr::new(10, 11, 12, 2), 0);
     bed.echo(b"second");
     responder.stop();
+}
+
+#[test]
+fn a_tap_whose_owner_has_ended_is_reclaimed_even_if_somebody_holds_it() {
+    let bed = Bed::new();
+    let before = bed.container.inventory();
+    let held = net::connect(bed.container.fd(), &bed.plan("dead"), "urunc:dead:1:2").unwrap();
+    let facts = net::facts(bed.container.fd()).unwrap();
+    let device = |name: &str| facts.devices.iter().find(|device| device.name == name).unwrap();
+    let (eth0, tap0) = (device("eth0"), device("tap0_urunc"));
+    assert!(!tap0.owned && tap0.carrier && eth0.ingress == Ingress::Redirect(tap0.index));
+
+    let leftover = |alias: &str| Leftover { name: "tap0_urunc".into(), alias: alias.into() };
+    let plan =
+        |alias| Tap { name: "tap1_urunc".into(), leftovers: vec![leftover(alias)], ..bed.plan("next") };
+    // Another's tap of this name, by now.
+    let said = whole(&net::connect(bed.container.fd(), &plan("urunc:dead:3:4"), &alias("next")).unwrap_err());
+    assert!(said.starts_with("connect eth0: it already has an ingress"), "{said}");
+    assert!(bed.container.run("ip -j link").contains("tap0_urunc"));
+
+    let next = plan("urunc:dead:1:2");
+    let fd = net::connect(bed.container.fd(), &next, &alias("next")).unwrap();
+    assert!(!bed.container.run("ip -j link").contains("tap0_urunc"));
+    let facts = net::facts(bed.container.fd()).unwrap();
+    assert!(facts.devices.iter().any(|tap| tap.name == "tap1_urunc" && tap.owned && tap.carrier));
+    let responder = Responder::start(fd, Ipv4Addr::new(10, 11, 12, 2), 0);
+    bed.echo(b"reclaimed");
+    responder.stop();
+    net::disconnect(bed.container.fd(), &next).unwrap();
+    assert_eq!(bed.container.inventory(), before);
+    drop(held);
+}
+
+#[test]
+fn the_tap_answers_for_a_gateway_that_the_guest_cannot_ask() {
+    let bed = Bed::new();
+    let shown = Ipv4Addr::new(10, 11, 12, 3);
+    let proxy = |gateway: [u8; 4], mac: &str| {
+        let gateway = gateway.into();
+        let proxy = GatewayProxy { shown, prefix: 31, gateway, mac: mac.into() };
+        Tap { proxy: Some(proxy), ..bed.plan("proxy") }
+    };
+    bed.peer.run("ip addr add 169.254.1.1/32 dev peer0");
+    bed.container.run("ip route add 169.254.1.1 dev eth0");
+    let before = bed.container.inventory();
+    // Known, as a permanent neighbour is; and asked for, as Calico's gateway has to be.
+    for (mac, expected) in [("ee:ee:ee:ee:ee:ee", [0xee; 6]), ("", [2, 0, 0, 0, 0, 1])] {
+        let plan = proxy([169, 254, 1, 1], mac);
+        let fd = net::connect(bed.container.fd(), &plan, &alias("proxy")).unwrap();
+        let guest = Ipv4Addr::new(10, 11, 12, 2);
+        assert_eq!(guest::who_has(&fd, guest, shown), Some(expected));
+        // Everything else goes on to the wire, also a question for somebody else.
+        assert_eq!(guest::who_has(&fd, guest, Ipv4Addr::new(10, 11, 0, 1)), Some([2, 0, 0, 0, 0, 1]));
+        let responder = Responder::start(fd, guest, 0);
+        bed.echo(b"beside the proxy");
+        responder.stop();
+        net::disconnect(bed.container.fd(), &plan).unwrap();
+        assert_eq!(bed.container.inventory(), before);
+    }
+    let refused = |plan: &Tap| whole(&net::connect(bed.container.fd(), plan, &alias("proxy")).unwrap_err());
+    let said = refused(&proxy([10, 11, 0, 9], ""));
+    assert_eq!(said, "ask for the gateway 10.11.0.9: it answers no ARP request");
+    assert_eq!(bed.container.inventory(), before);
+
+    let strict = "/proc/sys/net/ipv4/conf/all/rp_filter";
+    let written = net::in_namespace(bed.container.fd(), || Ok(std::fs::write(strict, "1"))).unwrap();
+    assert!(written.is_ok());
+    let said = refused(&proxy([169, 254, 1, 1], "ee:ee:ee:ee:ee:ee"));
+    assert!(said.starts_with("accept net.ipv4.conf.all.rp_filter: 1 keeps the tap from"), "{said}");
+    assert_eq!(bed.container.inventory(), before);
 }
 
 #[test]
@@ -265,7 +366,8 @@ fn foreign_qdiscs_are_refused_and_untouched() {
         let expected = "connect eth0: it already has an ingress or clsact qdisc, which is left as it is";
         assert_eq!(said, expected, "{commands:?}");
         assert_eq!(bed.container.inventory(), before, "{commands:?}");
-        assert!(net::facts(bed.container.fd(), bed.peer.fd()).unwrap().devices[0].ingress, "{commands:?}");
+        let facts = net::facts(bed.container.fd()).unwrap();
+        assert_eq!(facts.devices[0].ingress, Ingress::Foreign, "{commands:?}");
         if commands.len() > 1 || commands[0].contains("clsact") {
             net::disconnect(bed.container.fd(), &plan).unwrap();
             assert_eq!(bed.container.inventory(), before, "{commands:?}");

@@ -108,7 +108,7 @@ impl Bed {
 
     /// The plan of a container `id` here.
     pub(crate) fn plan(&self, id: &str) -> Tap {
-        let facts = net::facts(self.container.fd(), self.peer.fd()).unwrap();
+        let facts = net::facts(self.container.fd()).unwrap();
         let index = facts.devices.iter().find(|device| device.name == "eth0").unwrap().index;
         tap(id, index)
     }
@@ -173,6 +173,6 @@ fn tap(id: &str, device_index: u32) -> Tap {
         mac: "02:00:00:00:00:02".into(),
         ipv4: Some((Ipv4Addr::new(10, 11, 12, 2), 20)),
         gateway: Some(Ipv4Addr::new(10, 11, 0, 1)),
-        nameservers: Vec::new(),
+        ..Tap::default()
     }
 }

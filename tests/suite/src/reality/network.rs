@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use urunc_plan::NetFacts;
-use urunc_plan::input::{DefaultRoute, NetDevice};
+use urunc_plan::input::{NetDevice, Route};
 
 /// Removes the namespace of a case, also after a failure.
 pub(crate) struct Network<'a>(pub(crate) &'a Sandbox);
@@ -40,8 +40,9 @@ impl Network<'_> {
             ipv4: vec![(Ipv4Addr::new(172, 17, 0, 2), 16)],
             ..NetDevice::default()
         };
-        let route = DefaultRoute { index: 2, gateway: Some(Ipv4Addr::new(172, 17, 0, 1)), metric: 0 };
-        NetFacts { devices: vec![device], default_routes: vec![route], ..NetFacts::default() }
+        let gateway = Some(Ipv4Addr::new(172, 17, 0, 1).into());
+        let route = Route { index: 2, gateway, ..Route::default() };
+        NetFacts { devices: vec![device], routes: vec![route], ..NetFacts::default() }
     }
 
     /// Makes the namespace with these devices and routes; returns its path.
@@ -55,21 +56,40 @@ impl Network<'_> {
             let (mac, mtu) = (&device.mac, device.mtu);
             // From within: Debian 12's kernel refuses a name that the caller's namespace has, too, and that has an eth0.
             ip(&format!(
-                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name suite{own} netns {own}",
+                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name suite{own}x{index} netns {own}",
                 device.kind
             ));
+            // What the kernel adds by itself is no part of the facts; without a peer that is up it has no carrier either.
+            ip(&format!("-n {tag} link set {name} addrgenmode none"));
             for (address, prefix) in &device.ipv4 {
                 ip(&format!("-n {tag} addr add {address}/{prefix} dev {name}"));
+            }
+            for (address, prefix) in &device.ipv6 {
+                ip(&format!("-n {tag} addr add {address}/{prefix} dev {name} nodad"));
             }
             if device.up {
                 ip(&format!("-n {tag} link set {name} up"));
             }
-            for route in facts.default_routes.iter().filter(|route| route.index == index) {
-                let gateway = route.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
-                ip(&format!("-n {tag} route add default{gateway} dev {name} metric {} onlink", route.metric));
-            }
+            Self::lead(tag, device, facts);
         }
         Self::path(s).display().to_string()
+    }
+
+    /// Adds the routes and neighbours of a device.
+    fn lead(tag: &str, device: &NetDevice, facts: &NetFacts) {
+        let (name, index) = (&device.name, device.index);
+        // First those that gateways are reached by.
+        let mut routes: Vec<&Route> = facts.routes.iter().filter(|route| route.index == index).collect();
+        routes.sort_by_key(|route| route.gateway.is_some());
+        for Route { destination: (address, prefix), gateway, metric, .. } in routes {
+            let via = gateway.map(|gateway| format!(" via {gateway} onlink")).unwrap_or_default();
+            ip(&format!("-n {tag} route add {address}/{prefix}{via} dev {name} metric {metric}"));
+        }
+        for neighbour in facts.neighbours.iter().filter(|neighbour| neighbour.index == index) {
+            let state = if neighbour.permanent { "permanent" } else { "stale" };
+            let (address, mac) = (neighbour.address, &neighbour.mac);
+            ip(&format!("-n {tag} neigh add {address} lladdr {mac} dev {name} nud {state}"));
+        }
     }
 
     /// What the namespace holds.
