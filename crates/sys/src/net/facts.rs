@@ -20,6 +20,8 @@ const NDMSG: usize = 12;
 /// `linux/if_link.h`, `linux/if.h`.
 const IFLA_INFO_KIND: u16 = 1;
 const IFF_LOWER_UP: u32 = 1 << 16;
+/// `linux/rtnetlink.h`: next hop of another family.
+const RTA_VIA: u16 = 18;
 /// `linux/neighbour.h`: attributes, and the states in which the hardware address is known.
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
@@ -140,7 +142,7 @@ fn routes(reply: &Reply) -> Vec<Route> {
     let route = |index: u32, hop: &Attrs<'_>| {
         let gateway = hop.get(libc::RTA_GATEWAY).and_then(|gateway| ip(family, gateway));
         // struct rtvia: family, address.
-        let via = hop.get(libc::RTA_VIA).and_then(|via| ip(*via.first()?, via.get(2..)?));
+        let via = hop.get(RTA_VIA).and_then(|via| ip(*via.first()?, via.get(2..)?));
         Route { destination: (destination, prefix), index, gateway: gateway.or(via), metric }
     };
     if let Some(index) = attrs.number(libc::RTA_OIF) {
@@ -211,7 +213,7 @@ mod tests {
         let ipv6: Ipv6Addr = "fe80::1".parse().unwrap();
         let via = [&u16::from(AF_INET6).to_ne_bytes()[..], &ipv6.octets()].concat();
         let hops = [hop(2, libc::RTA_GATEWAY, &[10, 0, 0, 1]), hop(3, libc::RTA_GATEWAY, &[10, 0, 1, 1])];
-        let hops = [&hops.concat()[..], &hop(4, libc::RTA_VIA, &via)].concat();
+        let hops = [&hops.concat()[..], &hop(4, RTA_VIA, &via)].concat();
         let body = [2, 0, 0, 0, 254, 0, 0, libc::RTN_UNICAST, 0, 0, 0, 0];
         let message = Message::new(libc::RTM_NEWROUTE, 0, &body)
             .number(libc::RTA_TABLE, 254)
