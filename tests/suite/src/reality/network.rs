@@ -1,12 +1,19 @@
 //! A named network namespace with one end of a veth pair, as an engine makes it.
 
+use crate::bundle::Bundle;
+use crate::image::{SPT, idle_with, replaced};
 use crate::sandbox::Sandbox;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use urunc_plan::NetFacts;
 use urunc_plan::input::{NetDevice, Route};
+use urunc_plan::solo5::Declared;
+
+/// Each has a name of its own.
+static PEERS: AtomicU32 = AtomicU32::new(0);
 
 /// Removes the namespace of a case, also after a failure.
 pub(crate) struct Network<'a>(pub(crate) &'a Sandbox);
@@ -54,13 +61,16 @@ impl Network<'_> {
         for device in &facts.devices {
             let (name, index) = (&device.name, device.index);
             let (mac, mtu) = (&device.mac, device.mtu);
+            let peer = format!("suite{own}x{}", PEERS.fetch_add(1, Ordering::Relaxed));
             // From within: Debian 12's kernel refuses a name that the caller's namespace has, too, and that has an eth0.
             ip(&format!(
-                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name suite{own}x{index} netns {own}",
+                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name {peer} netns {own}",
                 device.kind
             ));
-            // What the kernel adds by itself is no part of the facts; without a peer that is up it has no carrier either.
-            ip(&format!("-n {tag} link set {name} addrgenmode none"));
+            // What the kernel adds by itself is no part of the facts. It has IPv6 from this MTU on.
+            if device.mtu >= 1280 {
+                ip(&format!("-n {tag} link set {name} addrgenmode none"));
+            }
             for (address, prefix) in &device.ipv4 {
                 ip(&format!("-n {tag} addr add {address}/{prefix} dev {name}"));
             }
@@ -83,7 +93,7 @@ impl Network<'_> {
         routes.sort_by_key(|route| route.gateway.is_some());
         for Route { destination: (address, prefix), gateway, metric, .. } in routes {
             let via = gateway.map(|gateway| format!(" via {gateway} onlink")).unwrap_or_default();
-            ip(&format!("-n {tag} route add {address}/{prefix}{via} dev {name} metric {metric}"));
+            ip(&format!("-n {tag} route append {address}/{prefix}{via} dev {name} metric {metric}"));
         }
         for neighbour in facts.neighbours.iter().filter(|neighbour| neighbour.index == index) {
             let state = if neighbour.permanent { "permanent" } else { "stale" };
@@ -106,4 +116,34 @@ impl Network<'_> {
             ip(&format!("netns delete {}", s.tag));
         }
     }
+}
+
+/// Runs a command in the namespace of the case; its output.
+pub(crate) fn inside(s: &Sandbox, command: &str) -> String {
+    let output =
+        Command::new("ip").args(["netns", "exec", &s.tag]).args(command.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All that connecting could change in the namespace of the case.
+pub(crate) fn inventory(s: &Sandbox) -> String {
+    let names = inside(s, "ls /sys/class/net");
+    let filters = names.lines().flat_map(|name| {
+        let command = |hook: &str| {
+            let words = ["netns", "exec", &s.tag, "tc", "-d", "filter", "show", "dev", name, hook];
+            String::from_utf8(Command::new("ip").args(words).output().unwrap().stdout).unwrap()
+        };
+        [command("ingress"), command("egress")]
+    });
+    let rest = ["ip -d -j addr", "ip route show table all", "ip -6 route show table all", "tc -d qdisc show"];
+    filters.chain(rest.map(|command| inside(s, command))).collect()
+}
+
+/// A guest that idles and declares one network device.
+pub(crate) fn service(bundle: Bundle, network: &str) -> Bundle {
+    let device = Declared { name: "service".into(), net: true };
+    bundle
+        .unikernel(&idle_with(&[device]), &replaced(&SPT, "unikernelType", "mirage"))
+        .namespace("network", Some(network))
 }
