@@ -93,7 +93,7 @@ impl Guest for Linux {
         if let Some(root) = root(boot) {
             line.word(root)?;
         }
-        let network: Vec<String> = ip(boot)?.into_iter().chain(ip6(boot)).collect();
+        let network: Vec<String> = ip(boot)?.into_iter().chain(ip6(boot)?).collect();
         line.words(&network)?;
         // `ip6=` is a variable of init's, and a kernel without IP_PNP takes `ip=` for one.
         let room = INIT_LIMIT - 1 - network.len();
@@ -118,13 +118,7 @@ fn root(boot: &Boot<'_>) -> Option<&'static str> {
 /// `ip=CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE:AUTOCONF[:DNS[:DNS]]` (kernel documentation, nfsroot).
 fn ip(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
     let Some(ipv4) = boot.ipv4() else { return Ok(None) };
-    let host = boot.hostname.filter(|name| !name.is_empty()).unwrap_or("urunc");
-    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
-        return Err(PlanError::config(
-            "hostname",
-            "the kernel's ip= takes letters, digits, '.', '-' and '_'",
-        ));
-    }
+    let host = host(boot)?;
     let gateway = ipv4.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
     // The kernel knows two nameservers, of IPv4, and shows them to init in /proc/net/pnp.
     let fixed = format!("ip={}::{gateway}:{}:{host}:eth0:off", ipv4.address, ipv4.mask());
@@ -134,13 +128,22 @@ fn ip(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
     ))
 }
 
-/// `ip6=ADDRESS/PREFIX,[GATEWAY],[NAMESERVER]`: Linux has no such parameter, so that it reaches init as a variable.
-fn ip6(boot: &Boot<'_>) -> Option<String> {
-    let Ipv6 { address, prefix, gateway } = boot.ipv6()?;
+/// `ip6=ADDRESS/PREFIX,[GATEWAY],[NAMESERVER],HOSTNAME`: Linux has no such parameter, so that it reaches init as a
+/// variable.
+fn ip6(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
+    let Some(Ipv6 { address, prefix, gateway }) = boot.ipv6() else { return Ok(None) };
     let gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
     let server = boot.nameservers().into_iter().find(IpAddr::is_ipv6);
     let server = server.map(|server| server.to_string()).unwrap_or_default();
-    Some(format!("ip6={address}/{prefix},{gateway},{server}"))
+    Ok(Some(format!("ip6={address}/{prefix},{gateway},{server},{}", host(boot)?)))
+}
+
+fn host<'a>(boot: &Boot<'a>) -> Result<&'a str, PlanError> {
+    let host = boot.hostname.filter(|name| !name.is_empty()).unwrap_or("urunc");
+    if host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
+        return Ok(host);
+    }
+    Err(PlanError::config("hostname", "the kernel's ip= takes letters, digits, '.', '-' and '_'"))
 }
 
 fn environment(line: &mut Line, env: &[String], room: usize) -> Result<(), PlanError> {
