@@ -11,7 +11,7 @@ pub use owner::Owner;
 
 use crate::error::{PlanError, excerpt};
 use crate::input::{NamespaceKind, NetDevice, NetFacts, Request, Route};
-use crate::launch::{Leftover, Tap};
+use crate::launch::{Leftover, Port, Tap};
 
 /// IFALIASZ of `linux/if.h` without its NUL.
 const ALIAS_BYTES: usize = 255;
@@ -48,6 +48,7 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         name: free_name(net),
         device: device.name.clone(),
         device_index: device.index,
+        port: Port::Redirect,
         mtu: device.mtu,
         uid: req.user.uid,
         gid: req.user.gid,

@@ -96,6 +96,7 @@ const NET: &[(&str, &str)] = &[
     ("leftovers", "owner records"),
     ("name", "first free name"),
     ("nameservers", "config.json: mounts: /etc/resolv.conf"),
+    ("port", "urunc"),
     ("uid", "identity.uid"),
     ("vnet_hdr", "monitor"),
 ];

@@ -49,6 +49,7 @@ fn docker_bridge() {
           "name": "tap0_urunc",
           "device": "eth0",
           "device_index": 2,
+          "port": "redirect",
           "mtu": 1450,
           "uid": 1000,
           "gid": 1001,

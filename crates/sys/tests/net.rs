@@ -4,124 +4,23 @@
 
 #[path = "net/bed.rs"]
 mod bed;
+#[path = "net/facts.rs"]
+mod facts;
+#[path = "net/gateway.rs"]
+mod gateway;
 #[path = "net/guest.rs"]
 mod guest;
 
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use bed::{Bed, Namespace};
+use bed::{Bed, Namespace, alias, whole};
 use guest::Responder;
 use urunc_plan::Request;
-use urunc_plan::input::{Ingress, NamespaceKind, Neighbour, Route};
-use urunc_plan::launch::{GatewayProxy, Leftover, Tap};
-use urunc_plan::network::Owner;
+use urunc_plan::input::{Ingress, NamespaceKind};
+use urunc_plan::launch::{Leftover, Tap};
 use urunc_sys::net;
-
-/// The record of an owner that runs: this test.
-fn alias(id: &str) -> String {
-    let pid = std::process::id();
-    let start_time = urunc_sys::process::stat(pid.cast_signed()).unwrap().unwrap().start_time;
-    Owner { id: id.into(), pid, start_time }.to_string()
-}
-
-fn route(index: u32, destination: &str, prefix: u8, gateway: &str, metric: u32) -> Route {
-    Route {
-        destination: (destination.parse().unwrap(), prefix),
-        index,
-        gateway: gateway.parse().ok(),
-        metric,
-    }
-}
-
-/// The error as a command shows it: with its cause.
-fn whole(error: &urunc_sys::SysError) -> String {
-    format!("{error}: {}", error.source)
-}
-
-#[test]
-fn facts_of_a_namespace() {
-    let bed = Bed::new();
-    let facts = net::facts(bed.container.fd()).unwrap();
-    let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
-    assert_eq!((eth0.name.as_str(), eth0.kind.as_str(), eth0.mtu), ("eth0", "veth", 1450));
-    assert_eq!(eth0.mac, "02:00:00:00:00:02");
-    assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20)]);
-    assert!(eth0.up && eth0.carrier && !eth0.owned && eth0.alias.is_empty());
-    assert_eq!((eth0.ingress, eth0.ipv6.len()), (Ingress::Free, 0));
-    let kernels = |index| [route(index, "0.0.0.0", 0, "10.11.0.1", 0), route(index, "10.11.0.0", 20, "", 0)];
-    assert_eq!(facts.routes, kernels(eth0.index));
-    assert_eq!(facts.neighbours, []);
-
-    bed.container.run("ip addr add 192.0.2.7/32 dev eth0");
-    bed.container.run("ip route add default dev eth0 metric 50");
-    bed.container.run("ip route add default via 10.11.0.9 table 77");
-    bed.container.run("ip route add blackhole default metric 60");
-    bed.container.run("ip -6 addr add fd00:11::2/64 dev eth0 nodad");
-    bed.container.run("ip -6 route add default via fd00:11::1 dev eth0 metric 1024");
-    bed.container.run("ip neigh add 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent");
-    bed.container.run("ip neigh add fd00:11::1 lladdr ee:ee:ee:ee:ee:ef dev eth0 nud stale");
-    bed.container.run("tc qdisc add dev eth0 clsact");
-    bed.container.run("ip link set eth0 alias somebody");
-    let facts = net::facts(bed.container.fd()).unwrap();
-    let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
-    assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20), (Ipv4Addr::new(192, 0, 2, 7), 32)]);
-    assert_eq!(eth0.ipv6, [("fd00:11::2".parse().unwrap(), 64)]);
-    let [default, connected] = kernels(eth0.index);
-    let on_link = route(eth0.index, "0.0.0.0", 0, "", 50);
-    let default6 = route(eth0.index, "::", 0, "fd00:11::1", 1024);
-    let connected6 = route(eth0.index, "fd00:11::", 64, "", 256);
-    let mut routes = facts.routes.clone();
-    // The kernel's order of IPv6 routes is that of a tree.
-    routes.sort_by_key(|route| (route.destination.0.is_ipv6(), route.metric, route.destination));
-    assert_eq!(routes, [default, connected, on_link, connected6, default6]);
-    let neighbour = |address: &str, mac: &str, permanent| Neighbour {
-        index: eth0.index,
-        address: address.parse().unwrap(),
-        mac: mac.into(),
-        permanent,
-    };
-    let expected = [
-        neighbour("169.254.1.1", "ee:ee:ee:ee:ee:ee", true),
-        neighbour("fd00:11::1", "ee:ee:ee:ee:ee:ef", false),
-    ];
-    assert_eq!(facts.neighbours, expected);
-    assert_eq!(eth0.ingress, Ingress::Foreign);
-    assert_eq!(eth0.alias, "somebody");
-
-    let empty = Namespace::new();
-    let facts = net::facts(empty.fd()).unwrap();
-    assert!(facts.devices.is_empty() && facts.routes.is_empty());
-}
-
-#[test]
-fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
-    let bed = Bed::new();
-    let addresses: Vec<(Ipv4Addr, u8)> = (0..1000u32)
-        .map(|number| (Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 77, 0, 0)) + number), 32))
-        .collect();
-    let mut batch = tempfile::NamedTempFile::new().unwrap();
-    for (address, prefix) in &addresses {
-        writeln!(batch, "addr add {address}/{prefix} dev eth0").unwrap();
-    }
-    bed.container.run(&format!("ip -batch {}", batch.path().display()));
-    std::thread::scope(|scope| {
-        let changing = scope.spawn(|| {
-            for _ in 0..20 {
-                bed.container.run("ip link add v0 type veth peer name v1");
-                bed.container.run("ip addr add 10.78.0.1/32 dev v0");
-                bed.container.run("ip link del v0");
-            }
-        });
-        while !changing.is_finished() {
-            let facts = net::facts(bed.container.fd()).unwrap();
-            let eth0 = facts.devices.iter().find(|device| device.name == "eth0").unwrap();
-            assert_eq!(eth0.ipv4[1..], addresses, "whole and in order");
-        }
-    });
-}
 
 #[test]
 fn namespaces_are_compared_and_left_again() {
@@ -290,45 +189,6 @@ fn a_tap_whose_owner_has_ended_is_reclaimed_even_if_somebody_holds_it() {
     net::disconnect(bed.container.fd(), &next).unwrap();
     assert_eq!(bed.container.inventory(), before);
     drop(held);
-}
-
-#[test]
-fn the_tap_answers_for_a_gateway_that_the_guest_cannot_ask() {
-    let bed = Bed::new();
-    let shown = Ipv4Addr::new(10, 11, 12, 3);
-    let proxy = |gateway: [u8; 4], mac: &str| {
-        let gateway = gateway.into();
-        let proxy = GatewayProxy { shown, prefix: 31, gateway, mac: mac.into() };
-        Tap { proxy: Some(proxy), ..bed.plan("proxy") }
-    };
-    bed.peer.run("ip addr add 169.254.1.1/32 dev peer0");
-    bed.container.run("ip route add 169.254.1.1 dev eth0");
-    let before = bed.container.inventory();
-    // Known, as a permanent neighbour is; and asked for, as Calico's gateway has to be.
-    for (mac, expected) in [("ee:ee:ee:ee:ee:ee", [0xee; 6]), ("", [2, 0, 0, 0, 0, 1])] {
-        let plan = proxy([169, 254, 1, 1], mac);
-        let fd = net::connect(bed.container.fd(), &plan, &alias("proxy")).unwrap();
-        let guest = Ipv4Addr::new(10, 11, 12, 2);
-        assert_eq!(guest::who_has(&fd, guest, shown), Some(expected));
-        // Everything else goes on to the wire, also a question for somebody else.
-        assert_eq!(guest::who_has(&fd, guest, Ipv4Addr::new(10, 11, 0, 1)), Some([2, 0, 0, 0, 0, 1]));
-        let responder = Responder::start(fd, guest, 0);
-        bed.echo(b"beside the proxy");
-        responder.stop();
-        net::disconnect(bed.container.fd(), &plan).unwrap();
-        assert_eq!(bed.container.inventory(), before);
-    }
-    let refused = |plan: &Tap| whole(&net::connect(bed.container.fd(), plan, &alias("proxy")).unwrap_err());
-    let said = refused(&proxy([10, 11, 0, 9], ""));
-    assert_eq!(said, "ask for the gateway 10.11.0.9: it answers no ARP request");
-    assert_eq!(bed.container.inventory(), before);
-
-    let strict = "/proc/sys/net/ipv4/conf/all/rp_filter";
-    let written = net::in_namespace(bed.container.fd(), || Ok(std::fs::write(strict, "1"))).unwrap();
-    assert!(written.is_ok());
-    let said = refused(&proxy([169, 254, 1, 1], "ee:ee:ee:ee:ee:ee"));
-    assert!(said.starts_with("accept net.ipv4.conf.all.rp_filter: 1 keeps the tap from"), "{said}");
-    assert_eq!(bed.container.inventory(), before);
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub struct Tap {
     pub device: String,
     /// Its interface index.
     pub device_index: u32,
+    /// How the two are connected.
+    #[serde(default)]
+    pub port: Port,
     /// MTU, bytes.
     pub mtu: u32,
     /// Owner of the tap.
@@ -42,6 +45,16 @@ pub struct Tap {
     /// Taps of unikernels that are no more: removed before this one is made.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,
+}
+
+/// How a tap is connected with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// What one of them receives leaves through the other, both ways. It has the device for itself: there is one
+    /// unikernel in a namespace. A bridge, which carries several, would be another kind.
+    #[default]
+    Redirect,
 }
 
 /// The tap answers the guest's question for its gateway, with the gateway's own hardware address: frames then take the

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType::Network;
 use rustix::thread::move_into_link_name_space;
 use urunc_plan::input::NetFacts;
-use urunc_plan::launch::Tap;
+use urunc_plan::launch::{Port, Tap};
 
 use crate::error::{Result, SysError};
 use netlink::{Answer, Socket};
@@ -86,6 +86,7 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
     let proxy = proxy.transpose()?;
     let cookie = redirect::cookie(&tap.alias);
     let index = tap::configure(&mut socket, tap, alias)?;
+    let Port::Redirect = tap.port;
     redirect::add(&mut socket, (index, &tap.name), tap.device_index, &cookie)?;
     if let Some((proxy, mac)) = proxy {
         proxy::answer(&mut socket, (index, &tap.name), proxy.shown, mac)?;
