@@ -23,6 +23,7 @@ pub mod kernel_log;
 pub mod lifecycle;
 pub mod machine;
 pub mod memory;
+pub mod net_linux;
 pub mod probe;
 pub mod reality;
 pub mod review;

@@ -61,7 +61,7 @@ impl Network<'_> {
         for device in &facts.devices {
             let (name, index) = (&device.name, device.index);
             let (mac, mtu) = (&device.mac, device.mtu);
-            let peer = format!("suite{own}x{}", PEERS.fetch_add(1, Ordering::Relaxed));
+            let peer = peer(PEERS.fetch_add(1, Ordering::Relaxed));
             // From within: Debian 12's kernel refuses a name that the caller's namespace has, too, and that has an eth0.
             ip(&format!(
                 "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name {peer} netns {own}",
@@ -83,6 +83,11 @@ impl Network<'_> {
             Self::lead(tag, device, facts);
         }
         Self::path(s).display().to_string()
+    }
+
+    /// Name of the other end of the last device made.
+    pub(crate) fn last_peer() -> String {
+        peer(PEERS.load(Ordering::Relaxed).saturating_sub(1))
     }
 
     /// Adds the routes and neighbours of a device.
@@ -116,6 +121,10 @@ impl Network<'_> {
             ip(&format!("netns delete {}", s.tag));
         }
     }
+}
+
+fn peer(number: u32) -> String {
+    format!("suite{}x{number}", std::process::id())
 }
 
 /// Runs a command in the namespace of the case; its output.
