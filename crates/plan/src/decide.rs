@@ -41,6 +41,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     }
     let tap = net.map(|net| connect(req, net, pair)).transpose()?.flatten();
     let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
+    notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
         cmdline: pair.guest.cmdline(&boot(req, &args, tap.as_ref()))?,

@@ -2,11 +2,13 @@
 
 mod device;
 mod gateway;
+mod left_out;
 mod owner;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use gateway::reach;
+pub use left_out::left_out;
 pub use owner::Owner;
 
 use crate::error::{PlanError, excerpt};

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use namespace::{device, eth0, facts, request};
 use urunc_plan::input::{Ingress, NetDevice, Route};
 use urunc_plan::launch::Leftover;
-use urunc_plan::network::{Owner, tap};
+use urunc_plan::network::{Owner, left_out, tap};
 use urunc_plan::{NetFacts, Request};
 
 fn route(index: u32, gateway: [u8; 4], metric: u32) -> Route {
@@ -255,6 +255,32 @@ fn ipv6_beside_ipv4_and_alone() {
     let link_local = NetDevice { ipv6: ipv6[..1].to_vec(), ..alone("eth0", 2) };
     let plan = tap(&request(), &facts(vec![link_local], vec![]), false).unwrap().unwrap();
     assert_eq!(plan.ipv6, None);
+}
+
+#[test]
+fn what_the_guest_does_not_get_is_said() {
+    let said = |device: NetDevice, beside: Vec<NetDevice>, routes: Vec<Route>| {
+        let net =
+            facts([vec![device], beside].concat(), [vec![route(2, [172, 17, 0, 1], 0)], routes].concat());
+        let plan = tap(&request(), &net, false).unwrap().unwrap();
+        left_out(&net, &plan).map(|notice| notice.text)
+    };
+    let one = NetDevice { ipv4: vec![([172, 17, 0, 2].into(), 16)], ..eth0() };
+    let inside = vec![device("br0", 4, "bridge"), NetDevice { up: false, ..device("bond0", 5, "bond") }];
+    let on_link =
+        Route { destination: (Ipv4Addr::new(10, 9, 0, 0).into(), 16), index: 2, ..Route::default() };
+    assert_eq!(said(one.clone(), inside, vec![connected(2), on_link.clone()]), None);
+
+    let six = |text: &str| (text.parse().unwrap(), 64);
+    let ipv6 = vec![six("fe80::1"), six("fd00::2"), six("fd00::3")];
+    let by = Route { gateway: Some([172, 17, 0, 9].into()), ..on_link };
+    let rich = NetDevice { ipv6, ..eth0() };
+    let elsewhere = Route { index: 3, ..by.clone() };
+    let text = said(rich, vec![device("net1", 3, "macvlan")], vec![by.clone(), elsewhere]).unwrap();
+    expect!["the guest does not get address 10.0.0.9/8, address fd00::3/64, device net1, route 10.9.0.0/16 by 172.17.0.9"]
+        .assert_eq(&text);
+    let text = said(one, vec![], vec![by; 7]).unwrap();
+    assert!(text.ends_with(", route 10.9.0.0/16 by 172.17.0.9, 3 more"), "{text}");
 }
 
 #[test]

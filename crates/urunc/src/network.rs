@@ -31,6 +31,8 @@ pub fn connect(
     let mut attempt = 1;
     loop {
         let plan = decide::plan(&record.request, &record.host, Some(&facts(netns, record)?))?;
+        let told = container.plan()?.notices;
+        plan.notices.iter().filter(|notice| !told.contains(notice)).for_each(crate::log::notice);
         container.save_plan(&plan)?;
         let Some(tap) = &plan.net else { return Ok((plan, None)) };
         let pid = status.pid.unsigned_abs();

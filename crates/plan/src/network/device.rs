@@ -58,6 +58,11 @@ fn one_of<'a>(
     Ok(device)
 }
 
+/// A guest could be connected to it.
+pub(super) fn is_connectable(device: &NetDevice) -> bool {
+    device.up && carries_frames(device)
+}
+
 fn carries_frames(device: &NetDevice) -> bool {
     LAYER2.contains(&device.kind.as_str()) && !device.mac.is_empty()
 }
