@@ -37,6 +37,7 @@ fn namespaces_are_compared_and_left_again() {
     assert!(failed.is_err());
     assert_eq!(here(), before);
     let file = std::fs::File::open("/dev/null").unwrap();
+    assert!(net::is_namespace(a.fd(), b.fd()).unwrap() && !net::is_namespace(file.as_fd(), b.fd()).unwrap());
     let refused = whole(&net::in_namespace(file.as_fd(), || Ok(())).unwrap_err());
     assert_eq!(refused, "enter the container's network namespace: Invalid argument (os error 22)");
 }

@@ -7,14 +7,12 @@ use anyhow::Context;
 use urunc_plan::error::abridged;
 use urunc_plan::network::Owner;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
-use urunc_sys::{SysError, namespace, net};
+use urunc_sys::{SysError, net};
 
 use crate::state::{Container, Record, Status};
 
 /// The runtime's own namespace, and that of the host's init: guests are connected in neither.
 const HOST: [&str; 2] = ["/proc/self/ns/net", "/proc/1/ns/net"];
-/// CLONE_NEWNET of `linux/sched.h`.
-const NEWNET: u32 = 0x4000_0000;
 /// How often another start in the same namespace may be faster. Then there is a unikernel, which the facts show.
 const ATTEMPTS: u32 = 4;
 
@@ -75,7 +73,8 @@ pub fn facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
 /// # Errors
 /// It cannot be told from the host's.
 pub fn is_containers(file: &OwnedFd) -> anyhow::Result<bool> {
-    Ok(namespace::kind(file) == Some(NEWNET) && !is_hosts(file)?)
+    let own = std::fs::File::open(HOST[0]).context(HOST[0])?;
+    Ok(net::is_namespace(file.as_fd(), own.as_fd())? && !is_hosts(file)?)
 }
 
 fn is_hosts(netns: &OwnedFd) -> anyhow::Result<bool> {

@@ -36,12 +36,17 @@ pub fn in_namespace<T>(netns: BorrowedFd<'_>, f: impl FnOnce() -> Result<T>) -> 
 
 /// Whether two descriptors mean the same namespace (same device and inode of nsfs, namespaces(7)).
 pub fn same_namespace(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<bool> {
-    let identity = |fd| {
-        let stat =
-            rustix::fs::fstat(fd).map_err(|errno| SysError::new("stat", "a network namespace", errno))?;
-        Ok((stat.st_dev, stat.st_ino))
-    };
     Ok(identity(a)? == identity(b)?)
+}
+
+/// Whether a file is a namespace at all, and not what has its name now: all namespaces are on one device. `own` is one.
+pub fn is_namespace(file: BorrowedFd<'_>, own: BorrowedFd<'_>) -> Result<bool> {
+    Ok(identity(file)?.0 == identity(own)?.0)
+}
+
+fn identity(fd: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(fd).map_err(|errno| SysError::new("stat", "a network namespace", errno))?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// Reads what a network namespace holds: every device but loopback, addresses, unicast routes of the main table,
