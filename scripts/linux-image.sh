@@ -41,7 +41,8 @@ main() {
     tree=$(fetch_kernel)
     root=$(mktemp -d)
     trap "rm -rf '$root'" EXIT
-    mkdir -p "$root"/{bin,dev,proc,sys,modules,root} "$out"
+    mkdir -p "$root"/{bin,dev,etc,proc,sys,modules,root} "$out"
+    touch "$root/etc/resolv.conf"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
     install -m 755 "$here/linux/app" "$root/app"

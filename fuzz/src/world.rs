@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use urunc_plan::input::{
-    BlockFacts, CgroupFacts, CgroupMount, DefaultRoute, HostFacts, ImageKeys, KvmFacts, MonitorFacts,
-    NetDevice, NetFacts,
+    BlockFacts, CgroupFacts, CgroupMount, HostFacts, ImageKeys, KvmFacts, MonitorFacts, NetDevice, NetFacts,
+    Route,
 };
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::launch::LaunchPlan;
@@ -98,10 +98,10 @@ fn net() -> NetFacts {
         ipv4: vec![([172, 17, 0, 2].into(), 16)],
         ..Default::default()
     };
-    let route = DefaultRoute { index: 2, gateway: Some([172, 17, 0, 1].into()), metric: 0 };
+    let route = Route { index: 2, gateway: Some([172, 17, 0, 1].into()), ..Default::default() };
     NetFacts {
         devices: vec![device],
-        default_routes: vec![route],
+        routes: vec![route],
         nameservers: vec!["8.8.8.8".to_owned()],
         ..Default::default()
     }

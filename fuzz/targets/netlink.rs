@@ -19,7 +19,7 @@ fuzz_target!(|datagram: &[u8]| {
         Ok(Some((facts, targets))) => {
             // The smallest message is longer than what is made of it.
             assert!(facts.devices.len() + targets.len() <= datagram.len() / 16);
-            assert!(facts.default_routes.len() <= datagram.len() / 8);
+            assert!(facts.routes.len() + facts.neighbours.len() <= datagram.len() / 8);
             facts.devices.iter().for_each(|device| assert!(matches!(device.mac.len(), 0 | 17)));
         }
     }

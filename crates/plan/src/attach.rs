@@ -63,7 +63,7 @@ fn disk(req: &Request) -> Device {
 
 fn nic(tap: &Tap) -> Result<Device, PlanError> {
     let mtu = u16::try_from(tap.mtu).map_err(|_| PlanError::Network {
-        why: format!("{} has an MTU of {}, Solo5 takes at most 65535", tap.device, tap.mtu),
+        why: format!("{} has an MTU of {}, Solo5 takes at most 65535", excerpt(&tap.device), tap.mtu),
     })?;
     Ok(Device::Net { mac: tap.mac.clone(), mtu })
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::attach::{self, Connection};
 use crate::error::excerpt;
 use crate::guest::Boot;
-use crate::launch::{Attach, Console, DeviceRule, Filter, LaunchPlan, Memory, Mode, Notice, Root, Tap};
+use crate::launch::{
+    Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
+};
 use crate::machine::{Acceleration, BootProtocol, Machine};
 use crate::memory::{self, Bounds};
 use crate::monitor::Device;
@@ -39,8 +41,8 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
         notices.push(Notice { warn: false, text });
     }
-    let tap = net.map(|net| connect(req, net, pair)).transpose()?.flatten();
-    let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
+    let tap = net.map(|net| connect(req, net, pair, &identity)).transpose()?.flatten();
+    notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
         cmdline: pair.guest.cmdline(&boot(req, &args, tap.as_ref()))?,
@@ -169,11 +171,16 @@ fn split(
 }
 
 /// The connection, if this guest can have one.
-fn connect(req: &Request, net: &NetFacts, pair: Pair) -> Result<Option<Tap>, PlanError> {
+fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Result<Option<Tap>, PlanError> {
     let offers = pair.monitor.offers();
     let driven = pair.guest.wants().nics.iter().any(|model| offers.nics.contains(model));
     let declared = manifest_of(req).is_none_or(|image| image.devices.iter().any(|device| device.net));
-    if driven && declared { network::tap(req, net, offers.vnet_hdr) } else { Ok(None) }
+    if !driven || !declared {
+        return Ok(None);
+    }
+    let tap = network::tap(req, net, offers.vnet_hdr)?;
+    let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
+    tap.map(|tap| network::reach(tap, net, pair.guest.wants().addressing)).transpose()
 }
 
 /// The parts of the machine that depend on neither memory nor network.

@@ -33,6 +33,17 @@ pub enum DeviceModel {
     VirtioPci,
 }
 
+/// How a guest is told its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// Not by us.
+    Own,
+    /// Address, prefix length and a gateway anywhere on the link.
+    AnyGateway,
+    /// Address, prefix length and a gateway of the same subnet.
+    GatewayInSubnet,
+}
+
 /// What a guest can be given, in order of preference.
 #[derive(Debug, Clone, Copy)]
 pub struct Wants {
@@ -40,6 +51,8 @@ pub struct Wants {
     pub boot: &'static [BootProtocol],
     /// Network device models it drives; empty: it has no network.
     pub nics: &'static [DeviceModel],
+    /// How it is told its addresses.
+    pub addressing: Addressing,
     /// Block device models it drives.
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.

@@ -1,64 +1,47 @@
 //! Which device the guest is connected to, and as what.
 
-use std::fmt;
+mod device;
+mod gateway;
+mod left_out;
+mod owner;
 
-use crate::error::PlanError;
-use crate::input::{DefaultRoute, NamespaceKind, NetDevice, NetFacts, Request};
-use crate::launch::Tap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Kinds of devices that carry whole Ethernet frames with an address of their own to the outside. Empty: hardware.
-const LAYER2: [&str; 7] = ["", "veth", "macvlan", "netkit", "vlan", "bond", "team"];
-/// Kinds that live inside a namespace: they connect its devices with each other, or with a program.
-const INTERNAL: [&str; 5] = ["bridge", "ifb", "dummy", "vrf", "vxlan"];
+pub use gateway::reach;
+pub use left_out::left_out;
+pub use owner::Owner;
+
+use crate::error::{PlanError, excerpt};
+use crate::input::{NamespaceKind, NetDevice, NetFacts, Request, Route};
+use crate::launch::{Leftover, Port, Tap};
+
 /// IFALIASZ of `linux/if.h` without its NUL.
 const ALIAS_BYTES: usize = 255;
 /// Suffix of the taps that urunc makes.
 const TAP_SUFFIX: &str = "_urunc";
 
-/// Who a tap belongs to, as its interface alias says it: `urunc:<id>:<pid>:<start time>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Container id.
-    pub id: String,
-    /// Process that holds the tap, in the host's pid namespace.
-    pub pid: u32,
-    /// Its start time, clock ticks since boot (field 22 of `/proc/PID/stat`).
-    pub start_time: u64,
-}
-
-impl Owner {
-    /// Reads an alias; `None` when it is not of this form.
-    pub fn parse(alias: &str) -> Option<Self> {
-        let (rest, start_time) = alias.strip_prefix("urunc:")?.rsplit_once(':')?;
-        let (id, pid) = rest.rsplit_once(':')?;
-        Some(Self { id: id.to_owned(), pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "urunc:{}:{}:{}", self.id, self.pid, self.start_time)
-    }
-}
-
 /// Decides the guest's connection: `None` when the namespace has no device to connect it to.
 ///
 /// `vnet_hdr` says whether the monitor reads and writes the virtio-net header. The tap belongs to `process.user`; a
 /// caller that remaps the user overrides `uid` and `gid`.
+///
+/// # Errors
+/// The host's own network, a second unikernel, and devices that cannot be connected, by name.
 pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>, PlanError> {
     if net.host_namespace || shares_host_network(req) {
-        return if net.devices.is_empty() {
+        return if net.devices.is_empty() || req.host_network {
             Ok(None)
         } else {
             Err(refused(
-                "the container shares the host's network, whose devices are never redirected to a guest; \
-                         give it a network namespace of its own (for no network: one with only lo)",
+                "the container shares the host's network, whose devices are never redirected to a guest; give it a \
+                 network namespace of its own, or the annotation com.urunc.network.host=allow for no connection",
             ))
         };
     }
     refuse_second_unikernel(net)?;
-    let Some(device) = choose(net)? else { return Ok(None) };
-    check(device)?;
+    let left: Vec<&NetDevice> = net.devices.iter().filter(|device| is_leftover(device)).collect();
+    let Some(device) = device::choose(net)? else { return Ok(None) };
+    device::check(device, net, &left.iter().map(|tap| tap.index).collect::<Vec<_>>())?;
     let longest = Owner { id: req.id.clone(), pid: u32::MAX, start_time: u64::MAX };
     if longest.to_string().len() > ALIAS_BYTES {
         return Err(refused(format!("container id {}: too long to be recorded as a tap's owner", req.id)));
@@ -67,6 +50,7 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         name: free_name(net),
         device: device.name.clone(),
         device_index: device.index,
+        port: Port::Redirect,
         mtu: device.mtu,
         uid: req.user.uid,
         gid: req.user.gid,
@@ -74,8 +58,12 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         alias: req.id.clone(),
         mac: device.mac.clone(),
         ipv4: device.ipv4.first().copied(),
-        gateway: best_route(net, |route| route.index == device.index).and_then(|route| route.gateway),
+        gateway: gateway(net, device),
+        ipv6: device.ipv6.iter().copied().find(|(address, _)| !address.is_unicast_link_local()),
+        gateway6: gateway6(net, device),
         nameservers: net.nameservers.clone(),
+        proxy: None,
+        leftovers: left.iter().map(|tap| leftover(tap)).collect(),
     }))
 }
 
@@ -85,97 +73,47 @@ fn shares_host_network(req: &Request) -> bool {
     entries.next().is_none_or(|namespace| namespace.host)
 }
 
-/// A tap of ours that a process holds open is a running unikernel; one that nobody holds is a leftover.
+/// A tap of ours whose owner runs and which is held open is a unikernel's.
 fn refuse_second_unikernel(net: &NetFacts) -> Result<(), PlanError> {
-    let mut live = net.devices.iter().filter(|device| device.kind == "tun" && device.carrier);
-    let owned = live.find_map(|device| Some((device, Owner::parse(&device.alias)?)));
-    owned.map_or(Ok(()), |(device, owner)| {
+    let mut live = net.devices.iter().filter(|device| device.owned && device.carrier);
+    let live = live.find_map(|device| Some((device, Owner::of(device)?)));
+    live.map_or(Ok(()), |(device, owner)| {
         Err(refused(format!(
             "{} of unikernel {} is already in this network namespace, which carries one unikernel",
-            device.name, owner.id
+            excerpt(&device.name),
+            excerpt(&owner.id)
         )))
     })
 }
 
-/// The only layer 2 device, or the one of them that has the default route.
-fn choose(net: &NetFacts) -> Result<Option<&NetDevice>, PlanError> {
-    let route = best_route(net, |_| true);
-    let on_route = route.and_then(|route| net.devices.iter().find(|device| device.index == route.index));
-    if let Some(device) = on_route.filter(|device| !carries_frames(device)) {
-        return Err(refused(unsuitable(device)));
-    }
-    let mut devices: Vec<&NetDevice> = net.devices.iter().filter(|device| carries_frames(device)).collect();
-    if devices.iter().any(|device| device.up) {
-        devices.retain(|device| device.up);
-    }
-    match devices[..] {
-        [] => {
-            // Fallback devices like tunl0 and sit0 are in every namespace, down and without an address.
-            let meant = |device: &&NetDevice| !is_internal(device) && (device.up || !device.ipv4.is_empty());
-            net.devices.iter().find(meant).map_or(Ok(None), |device| Err(refused(unsuitable(device))))
-        }
-        [only] => Ok(Some(only)),
-        _ => {
-            let names = devices.iter().map(|device| device.name.as_str()).collect::<Vec<_>>().join(", ");
-            let ambiguous = |why: &str| Err(refused(format!("which of {names} is the guest's? {why}")));
-            let (Some(route), Some(device)) = (route, on_route) else {
-                return ambiguous("none has the default route");
-            };
-            if net
-                .default_routes
-                .iter()
-                .any(|other| other.metric == route.metric && other.index != route.index)
-            {
-                return ambiguous("default routes over several devices have the same metric");
-            }
-            Ok(Some(device))
-        }
-    }
+fn is_leftover(device: &NetDevice) -> bool {
+    !device.owned && Owner::of(device).is_some()
 }
 
-/// The default route with the lowest metric; the first of equals.
-fn best_route(net: &NetFacts, of: impl Fn(&DefaultRoute) -> bool) -> Option<&DefaultRoute> {
-    net.default_routes.iter().filter(|route| of(route)).min_by_key(|route| route.metric)
+fn leftover(device: &NetDevice) -> Leftover {
+    Leftover { name: device.name.clone(), alias: device.alias.clone() }
 }
 
-fn carries_frames(device: &NetDevice) -> bool {
-    LAYER2.contains(&device.kind.as_str()) && !device.mac.is_empty()
+/// Default routes of one family, the lowest metric first, else in the kernel's order.
+fn default_routes(net: &NetFacts, ipv4: bool) -> Vec<&Route> {
+    let is_default = |route: &&Route| route.destination.1 == 0 && route.destination.0.is_ipv4() == ipv4;
+    let mut routes: Vec<&Route> = net.routes.iter().filter(is_default).collect();
+    routes.sort_by_key(|route| route.metric);
+    routes
 }
 
-/// A tun device with a hardware address is a tap.
-fn is_internal(device: &NetDevice) -> bool {
-    INTERNAL.contains(&device.kind.as_str()) || (device.kind == "tun" && !device.mac.is_empty())
+/// Next hop of the device's best default route.
+fn next_hop(net: &NetFacts, device: &NetDevice, ipv4: bool) -> Option<IpAddr> {
+    default_routes(net, ipv4).into_iter().find(|route| route.index == device.index)?.gateway
 }
 
-fn unsuitable(device: &NetDevice) -> String {
-    let NetDevice { name, kind, .. } = device;
-    match kind.as_str() {
-        "ipvlan" | "ipvtap" => {
-            format!(
-                "device {name} is an {kind}, which shares its parent's hardware address; use macvlan or veth"
-            )
-        }
-        _ if device.mac.is_empty() => {
-            format!(
-                "device {name} ({kind}) carries no Ethernet frames; a guest needs veth, macvlan or netkit in L2 mode"
-            )
-        }
-        _ => format!("device {name} is a {kind}; a guest can be connected to veth, macvlan or netkit"),
-    }
+fn gateway(net: &NetFacts, device: &NetDevice) -> Option<Ipv4Addr> {
+    // A route of IPv4 may have a next hop of IPv6 (RFC 5549).
+    next_hop(net, device, true).and_then(|hop| if let IpAddr::V4(hop) = hop { Some(hop) } else { None })
 }
 
-/// What would make the connection fail or be useless.
-fn check(device: &NetDevice) -> Result<(), PlanError> {
-    let name = &device.name;
-    if !device.up {
-        return Err(refused(format!("device {name} is down")));
-    }
-    if device.ingress {
-        return Err(refused(format!(
-            "device {name} already has an ingress or clsact qdisc of another owner, which is left as it is"
-        )));
-    }
-    Ok(())
+fn gateway6(net: &NetFacts, device: &NetDevice) -> Option<Ipv6Addr> {
+    next_hop(net, device, false).and_then(|hop| if let IpAddr::V6(hop) = hop { Some(hop) } else { None })
 }
 
 /// The first `tapN_urunc` that no device has, whoever owns it.

@@ -93,8 +93,10 @@ fn command(plan: &LaunchPlan, fields: &str) -> String {
 const NET: &[(&str, &str)] = &[
     ("alias", "container id"),
     ("gid", "identity.gid"),
+    ("leftovers", "owner records"),
     ("name", "first free name"),
     ("nameservers", "config.json: mounts: /etc/resolv.conf"),
+    ("port", "urunc"),
     ("uid", "identity.uid"),
     ("vnet_hdr", "monitor"),
 ];

@@ -1,47 +1,24 @@
 //! What `network::tap` decides for each kind of namespace.
 
+#[path = "support/namespace.rs"]
+mod namespace;
+
 use expect_test::{Expect, expect};
-use urunc_plan::input::{DefaultRoute, Namespace, NamespaceKind, NetDevice, User};
-use urunc_plan::network::{Owner, tap};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use namespace::{device, eth0, facts, request};
+use urunc_plan::input::{Ingress, NetDevice, Route};
+use urunc_plan::launch::Leftover;
+use urunc_plan::network::{Owner, left_out, tap};
 use urunc_plan::{NetFacts, Request};
 
-fn request() -> Request {
-    let network = Namespace { kind: NamespaceKind::Network, path: Some("/run/netns/x".into()), host: false };
-    Request {
-        id: "web-1".into(),
-        user: User { uid: 1000, gid: 1001, ..User::default() },
-        namespaces: vec![network],
-        ..Request::default()
-    }
+fn route(index: u32, gateway: [u8; 4], metric: u32) -> Route {
+    Route { index, gateway: Some(gateway.into()), metric, ..Route::default() }
 }
 
-fn device(name: &str, index: u32, kind: &str) -> NetDevice {
-    NetDevice {
-        name: name.into(),
-        index,
-        kind: kind.into(),
-        mac: format!("02:42:ac:11:00:{index:02x}"),
-        mtu: 1500,
-        up: true,
-        carrier: true,
-        ..NetDevice::default()
-    }
-}
-
-fn eth0() -> NetDevice {
-    NetDevice {
-        mtu: 1450,
-        ipv4: vec![([172, 17, 0, 2].into(), 16), ([10, 0, 0, 9].into(), 8)],
-        ..device("eth0", 2, "veth")
-    }
-}
-
-fn route(index: u32, gateway: [u8; 4], metric: u32) -> DefaultRoute {
-    DefaultRoute { index, gateway: Some(gateway.into()), metric }
-}
-
-fn facts(devices: Vec<NetDevice>, default_routes: Vec<DefaultRoute>) -> NetFacts {
-    NetFacts { devices, default_routes, ..NetFacts::default() }
+/// Of an address's own subnet, as Linux makes it.
+fn connected(index: u32) -> Route {
+    Route { index, destination: (Ipv4Addr::new(172, 17, 0, 0).into(), 16), ..Route::default() }
 }
 
 fn docker() -> NetFacts {
@@ -59,7 +36,7 @@ fn decide(net: &NetFacts) -> String {
 }
 
 #[track_caller]
-fn check(devices: Vec<NetDevice>, routes: Vec<DefaultRoute>, expected: &Expect) {
+fn check(devices: Vec<NetDevice>, routes: Vec<Route>, expected: &Expect) {
     expected.assert_eq(&decide(&facts(devices, routes)));
 }
 
@@ -72,6 +49,7 @@ fn docker_bridge() {
           "name": "tap0_urunc",
           "device": "eth0",
           "device_index": 2,
+          "port": "redirect",
           "mtu": 1450,
           "uid": 1000,
           "gid": 1001,
@@ -83,9 +61,13 @@ fn docker_bridge() {
             16
           ],
           "gateway": "172.17.0.1",
+          "ipv6": null,
+          "gateway6": null,
           "nameservers": [
             "127.0.0.11"
-          ]
+          ],
+          "proxy": null,
+          "leftovers": []
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&plan).unwrap());
 }
@@ -107,10 +89,13 @@ fn nothing_to_connect() {
 #[test]
 fn the_hosts_network_is_never_touched() {
     let expected = expect![
-        "network: the container shares the host's network, whose devices are never redirected to a guest; give it a network namespace of its own (for no network: one with only lo)"
+        "network: the container shares the host's network, whose devices are never redirected to a guest; give it a network namespace of its own, or the annotation com.urunc.network.host=allow for no connection"
     ];
     expected.assert_eq(&decide(&NetFacts { host_namespace: true, ..docker() }));
     expect!["none"].assert_eq(&decide(&NetFacts { host_namespace: true, ..NetFacts::default() }));
+    let allowed = Request { host_network: true, ..request() };
+    assert_eq!(tap(&allowed, &NetFacts { host_namespace: true, ..docker() }, false), Ok(None));
+    assert!(tap(&allowed, &docker(), false).unwrap().is_some());
     let mut inherited = request();
     inherited.namespaces.clear();
     let mut by_path = request();
@@ -123,8 +108,8 @@ fn the_hosts_network_is_never_touched() {
 
 #[test]
 fn one_device() {
-    check(vec![eth0()], vec![], &expect!["tap0_urunc on eth0 (2), gateway None"]);
-    let on_link = DefaultRoute { index: 2, gateway: None, metric: 0 };
+    check(vec![eth0()], vec![connected(2)], &expect!["tap0_urunc on eth0 (2), gateway None"]);
+    let on_link = Route { index: 2, ..Route::default() };
     check(vec![eth0()], vec![on_link], &expect!["tap0_urunc on eth0 (2), gateway None"]);
     let routes = vec![route(2, [10, 0, 0, 1], 100), route(2, [10, 0, 0, 2], 20), route(2, [10, 0, 0, 3], 20)];
     check(vec![eth0()], routes, &expect!["tap0_urunc on eth0 (2), gateway Some(10.0.0.2)"]);
@@ -132,7 +117,7 @@ fn one_device() {
         check(vec![device("net1", 7, kind)], vec![], &expect!["tap0_urunc on net1 (7), gateway None"]);
     }
     let beside = vec![device("br0", 3, "bridge"), eth0(), device("dummy0", 4, "dummy")];
-    check(beside, vec![], &expect!["tap0_urunc on eth0 (2), gateway None"]);
+    check(beside, vec![connected(2)], &expect!["tap0_urunc on eth0 (2), gateway None"]);
 }
 
 #[test]
@@ -147,7 +132,7 @@ fn several_devices() {
     check(two(), lower, &expect!["tap0_urunc on net1 (3), gateway Some(10.1.0.1)"]);
     check(two(), vec![], &expect!["network: which of eth0, net1 is the guest's? none has the default route"]);
     let down = vec![NetDevice { up: false, ..device("bond0", 4, "bond") }, eth0()];
-    check(down, vec![], &expect!["tap0_urunc on eth0 (2), gateway None"]);
+    check(down, vec![connected(2)], &expect!["tap0_urunc on eth0 (2), gateway None"]);
     let equal = vec![route(2, [172, 17, 0, 1], 0), route(3, [10, 1, 0, 1], 0)];
     check(
         two(),
@@ -197,7 +182,7 @@ fn devices_without_frames_of_their_own() {
 fn devices_that_cannot_be_connected_now() {
     check(vec![NetDevice { up: false, ..eth0() }], vec![], &expect!["network: device eth0 is down"]);
     check(
-        vec![NetDevice { ingress: true, ..eth0() }],
+        vec![NetDevice { ingress: Ingress::Foreign, ..eth0() }],
         vec![],
         &expect![
             "network: device eth0 already has an ingress or clsact qdisc of another owner, which is left as it is"
@@ -206,23 +191,156 @@ fn devices_that_cannot_be_connected_now() {
 }
 
 #[test]
-fn taps_that_are_there_already() {
-    let ours = |number: u32, carrier: bool| NetDevice {
-        alias: Owner { id: "first".into(), pid: 7, start_time: 8 }.to_string(),
-        carrier,
-        ..device(&format!("tap{number}_urunc"), 10 + number, "tun")
-    };
+fn a_device_that_leads_nowhere() {
     check(
-        vec![eth0(), ours(0, true)],
-        vec![],
+        vec![NetDevice { mtu: 575, ..eth0() }],
+        vec![connected(2)],
+        &expect!["network: device eth0 has an MTU of 575, a guest needs at least 576"],
+    );
+    let least = NetDevice { mtu: 576, ..eth0() };
+    check(vec![least], vec![connected(2)], &expect!["tap0_urunc on eth0 (2), gateway None"]);
+    let expected = expect![
+        "network: device eth0 has the address 172.17.0.2, but no route leads over it; nothing could be reached"
+    ];
+    check(vec![eth0()], vec![], &expected);
+    check(vec![eth0()], vec![connected(3)], &expected);
+    let ipv6 = Route { index: 2, destination: ("fe80::".parse().unwrap(), 64), ..Route::default() };
+    check(vec![eth0()], vec![ipv6], &expected);
+    let unaddressed = NetDevice { ipv4: vec![], ..eth0() };
+    check(vec![unaddressed], vec![], &expect!["tap0_urunc on eth0 (2), gateway None"]);
+}
+
+#[test]
+fn names_of_devices_stay_on_the_line() {
+    let odd = NetDevice { up: false, ..device("-d\u{1b}[2J\u{202e}'", 2, "veth") };
+    check(vec![odd.clone()], vec![], &expect![[r"network: device -d\u{1b}[2J\u{202e}\' is down"]]);
+    let odd = NetDevice { up: true, ..odd };
+    let tap = tap(&request(), &facts(vec![odd.clone()], vec![]), false).unwrap().unwrap();
+    assert_eq!(tap.device, odd.name);
+}
+
+#[test]
+fn ipv6_beside_ipv4_and_alone() {
+    let address = |text: &str, prefix: u8| (text.parse::<Ipv6Addr>().unwrap(), prefix);
+    let ipv6 = vec![address("fe80::42:acff:fe11:2", 64), address("fd00::2", 64), address("fd00::3", 128)];
+    let default6 = |index, gateway: &str, metric| Route {
+        index,
+        destination: (Ipv6Addr::UNSPECIFIED.into(), 0),
+        gateway: Some(gateway.parse().unwrap()),
+        metric,
+    };
+    let dual = NetDevice { ipv6: ipv6.clone(), ..eth0() };
+    let routes =
+        vec![route(2, [172, 17, 0, 1], 0), default6(2, "fe80::9", 1024), default6(2, "fe80::1", 512)];
+    let plan = tap(&request(), &facts(vec![dual], routes), false).unwrap().unwrap();
+    assert_eq!((plan.ipv4, plan.gateway), (Some(([172, 17, 0, 2].into(), 16)), Some([172, 17, 0, 1].into())));
+    assert_eq!((plan.ipv6, plan.gateway6), (Some(address("fd00::2", 64)), "fe80::1".parse().ok()));
+
+    let alone =
+        |name: &str, index| NetDevice { ipv4: vec![], ipv6: ipv6.clone(), ..device(name, index, "veth") };
+    let two = || vec![alone("eth0", 2), alone("net1", 3)];
+    check(two(), vec![default6(3, "fe80::1", 1024)], &expect!["tap0_urunc on net1 (3), gateway None"]);
+    let equal = vec![default6(3, "fe80::1", 1024), default6(2, "fe80::1", 1024)];
+    check(
+        two(),
+        equal,
         &expect![
-            "network: tap0_urunc of unikernel first is already in this network namespace, which carries one unikernel"
+            "network: which of eth0, net1 is the guest's? default routes over several devices have the same metric"
         ],
     );
-    let leftovers = vec![eth0(), ours(0, false), ours(1, false), ours(3, false)];
-    check(leftovers, vec![], &expect!["tap2_urunc on eth0 (2), gateway None"]);
-    let foreign = NetDevice { alias: "somebody".into(), ..ours(0, true) };
-    check(vec![eth0(), foreign], vec![], &expect!["tap1_urunc on eth0 (2), gateway None"]);
+    // IPv4's default route counts before that of IPv6, whatever their metrics.
+    let both = vec![route(2, [172, 17, 0, 1], 2000), default6(3, "fe80::1", 1024)];
+    check(two(), both, &expect!["tap0_urunc on eth0 (2), gateway Some(172.17.0.1)"]);
+
+    let link_local = NetDevice { ipv6: ipv6[..1].to_vec(), ..alone("eth0", 2) };
+    let plan = tap(&request(), &facts(vec![link_local], vec![]), false).unwrap().unwrap();
+    assert_eq!(plan.ipv6, None);
+}
+
+#[test]
+fn what_the_guest_does_not_get_is_said() {
+    let said = |device: NetDevice, beside: Vec<NetDevice>, routes: Vec<Route>| {
+        let net =
+            facts([vec![device], beside].concat(), [vec![route(2, [172, 17, 0, 1], 0)], routes].concat());
+        let plan = tap(&request(), &net, false).unwrap().unwrap();
+        left_out(&net, &plan).map(|notice| notice.text)
+    };
+    let one = NetDevice { ipv4: vec![([172, 17, 0, 2].into(), 16)], ..eth0() };
+    let inside = vec![device("br0", 4, "bridge"), NetDevice { up: false, ..device("bond0", 5, "bond") }];
+    let on_link =
+        Route { destination: (Ipv4Addr::new(10, 9, 0, 0).into(), 16), index: 2, ..Route::default() };
+    assert_eq!(said(one.clone(), inside, vec![connected(2), on_link.clone()]), None);
+
+    let six = |text: &str| (text.parse().unwrap(), 64);
+    let ipv6 = vec![six("fe80::1"), six("fd00::2"), six("fd00::3")];
+    let by = Route { gateway: Some([172, 17, 0, 9].into()), ..on_link };
+    let rich = NetDevice { ipv6, ..eth0() };
+    let elsewhere = Route { index: 3, ..by.clone() };
+    let text = said(rich, vec![device("net1", 3, "macvlan")], vec![by.clone(), elsewhere]).unwrap();
+    expect!["the guest does not get address 10.0.0.9/8, address fd00::3/64, device net1, route 10.9.0.0/16 by 172.17.0.9"]
+        .assert_eq(&text);
+    let text = said(one, vec![], vec![by; 7]).unwrap();
+    assert!(text.ends_with(", route 10.9.0.0/16 by 172.17.0.9, 3 more"), "{text}");
+}
+
+#[test]
+fn taps_that_are_there_already() {
+    let ours = |number: u32, owned: bool| NetDevice {
+        alias: Owner { id: "first".into(), pid: 7, start_time: 8 }.to_string(),
+        owned,
+        ..device(&format!("tap{number}_urunc"), 10 + number, "tun")
+    };
+    let with = |taps: &[NetDevice]| {
+        let routes = vec![connected(2)];
+        tap(&request(), &facts([&[eth0()], taps].concat(), routes), false).map(Option::unwrap)
+    };
+    let said = with(&[ours(0, true)]).unwrap_err();
+    expect!["network: tap0_urunc of unikernel first is already in this network namespace, which carries one unikernel"]
+        .assert_eq(&said.to_string());
+
+    // Its owner has ended: whether somebody else holds it or not, it is removed.
+    let left = [ours(0, false), NetDevice { carrier: false, ..ours(1, false) }, ours(3, false)];
+    let plan = with(&left).unwrap();
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| Leftover { name: (*name).into(), alias: "urunc:first:7:8".into() })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (plan.name.as_str(), plan.leftovers),
+        ("tap2_urunc", names(&["tap0_urunc", "tap1_urunc", "tap3_urunc"]))
+    );
+
+    // Taps of others, and what only looks like ours.
+    let foreign = NetDevice { alias: "somebody".into(), ..ours(0, false) };
+    let veth = NetDevice { kind: "bridge".into(), ..ours(1, false) };
+    let plan = with(&[foreign, veth]).unwrap();
+    assert_eq!((plan.name.as_str(), plan.leftovers), ("tap2_urunc", vec![]));
+}
+
+#[test]
+fn redirects_that_are_there_already() {
+    let redirected = |target| NetDevice { ingress: Ingress::Redirect(target), ..eth0() };
+    let another = |owned| NetDevice {
+        alias: "urunc:first:7:8".into(),
+        owned,
+        carrier: false,
+        ..device("tap0_urunc", 10, "tun")
+    };
+    let routes = || vec![connected(2)];
+    check(vec![redirected(0)], routes(), &expect!["tap0_urunc on eth0 (2), gateway None"]);
+    check(vec![redirected(10), another(false)], routes(), &expect!["tap1_urunc on eth0 (2), gateway None"]);
+    check(
+        vec![redirected(10), another(true)],
+        routes(),
+        &expect!["network: device eth0 is already redirected to tap0_urunc, by another start"],
+    );
+    check(
+        vec![redirected(11)],
+        routes(),
+        &expect!["network: device eth0 is already redirected to device 11, by another start"],
+    );
 }
 
 #[test]

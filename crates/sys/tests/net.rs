@@ -4,92 +4,23 @@
 
 #[path = "net/bed.rs"]
 mod bed;
+#[path = "net/facts.rs"]
+mod facts;
+#[path = "net/gateway.rs"]
+mod gateway;
 #[path = "net/guest.rs"]
 mod guest;
 
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use bed::{Bed, Namespace};
+use bed::{Bed, Namespace, alias, whole};
 use guest::Responder;
 use urunc_plan::Request;
-use urunc_plan::input::{DefaultRoute, NamespaceKind};
-use urunc_plan::launch::Tap;
-use urunc_plan::network::Owner;
+use urunc_plan::input::{Ingress, NamespaceKind};
+use urunc_plan::launch::{Leftover, Tap};
 use urunc_sys::net;
-
-fn alias(id: &str) -> String {
-    Owner { id: id.into(), pid: 4711, start_time: 815 }.to_string()
-}
-
-/// The error as a command shows it: with its cause.
-fn whole(error: &urunc_sys::SysError) -> String {
-    format!("{error}: {}", error.source)
-}
-
-#[test]
-fn facts_of_a_namespace() {
-    let bed = Bed::new();
-    let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
-    assert!(!facts.host_namespace);
-    let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
-    assert_eq!((eth0.name.as_str(), eth0.kind.as_str(), eth0.mtu), ("eth0", "veth", 1450));
-    assert_eq!(eth0.mac, "02:00:00:00:00:02");
-    assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20)]);
-    assert!(eth0.up && eth0.carrier && !eth0.ingress && eth0.alias.is_empty());
-    let gateway = Some(Ipv4Addr::new(10, 11, 0, 1));
-    assert_eq!(facts.default_routes, [DefaultRoute { index: eth0.index, gateway, metric: 0 }]);
-
-    bed.container.run("ip addr add 192.0.2.7/32 dev eth0");
-    bed.container.run("ip route add default dev eth0 metric 50");
-    bed.container.run("ip route add default via 10.11.0.9 table 77");
-    bed.container.run("ip route add blackhole default metric 60");
-    bed.container.run("tc qdisc add dev eth0 clsact");
-    bed.container.run("ip link set eth0 alias somebody");
-    let facts = net::facts(bed.container.fd(), bed.container.fd()).unwrap();
-    assert!(facts.host_namespace);
-    let [eth0] = &facts.devices[..] else { panic!("one device: {facts:?}") };
-    assert_eq!(eth0.ipv4, [(Ipv4Addr::new(10, 11, 12, 2), 20), (Ipv4Addr::new(192, 0, 2, 7), 32)]);
-    let on_link = DefaultRoute { index: eth0.index, gateway: None, metric: 50 };
-    assert_eq!(facts.default_routes, [DefaultRoute { index: eth0.index, gateway, metric: 0 }, on_link]);
-    assert!(eth0.ingress);
-    assert_eq!(eth0.alias, "somebody");
-
-    let empty = Namespace::new();
-    let facts = net::facts(empty.fd(), bed.peer.fd()).unwrap();
-    assert!(facts.devices.is_empty() && facts.default_routes.is_empty());
-}
-
-#[test]
-fn facts_longer_than_a_datagram_and_overtaken_by_changes() {
-    let bed = Bed::new();
-    let addresses: Vec<(Ipv4Addr, u8)> = (0..1000u32)
-        .map(|number| (Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 77, 0, 0)) + number), 32))
-        .collect();
-    let mut batch = tempfile::NamedTempFile::new().unwrap();
-    for (address, prefix) in &addresses {
-        writeln!(batch, "addr add {address}/{prefix} dev eth0").unwrap();
-    }
-    bed.container.run(&format!("ip -batch {}", batch.path().display()));
-    std::thread::scope(|scope| {
-        let changing = scope.spawn(|| {
-            for _ in 0..20 {
-                bed.container.run("ip link add v0 type veth peer name v1");
-                bed.container.run("ip addr add 10.78.0.1/32 dev v0");
-                bed.container.run("ip link del v0");
-            }
-        });
-        while !changing.is_finished() {
-            let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
-            let eth0 = facts.devices.iter().find(|device| device.name == "eth0").unwrap();
-            assert_eq!(eth0.ipv4[1..], addresses, "whole and in order");
-        }
-    });
-    let host = std::fs::File::open("/proc/self/ns/net").unwrap();
-    assert!(net::facts(host.as_fd(), host.as_fd()).unwrap().host_namespace);
-}
 
 #[test]
 fn namespaces_are_compared_and_left_again() {
@@ -106,6 +37,7 @@ fn namespaces_are_compared_and_left_again() {
     assert!(failed.is_err());
     assert_eq!(here(), before);
     let file = std::fs::File::open("/dev/null").unwrap();
+    assert!(net::is_namespace(a.fd(), b.fd()).unwrap() && !net::is_namespace(file.as_fd(), b.fd()).unwrap());
     let refused = whole(&net::in_namespace(file.as_fd(), || Ok(())).unwrap_err());
     assert_eq!(refused, "enter the container's network namespace: Invalid argument (os error 22)");
 }
@@ -120,7 +52,7 @@ fn frames_pass_both_ways_and_undo_leaves_nothing() {
     let shown = bed.container.run("ip -d -j link show dev tap0_urunc");
     for expected in [
         r#""mtu":1450"#,
-        r#""ifalias":"urunc:frames:4711:815""#,
+        &format!(r#""ifalias":"{}""#, alias("frames")),
         r#""type":"tap""#,
         r#""persist":false"#,
         r#""pi":false"#,
@@ -181,8 +113,8 @@ fn the_redirect_of_a_tap_that_is_gone_is_recognised() {
     drop(net::connect(bed.container.fd(), &plan, &alias("gone")).unwrap());
     assert!(!bed.container.run("ip -j link").contains("tap0_urunc"));
     assert!(bed.container.run("tc qdisc show dev eth0").contains("ingress"));
-    let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
-    assert!(!facts.devices[0].ingress, "a leftover does not count");
+    let facts = net::facts(bed.container.fd()).unwrap();
+    assert_eq!(facts.devices[0].ingress, Ingress::Redirect(0));
 
     // Another container must not remove it, but may take its place.
     net::disconnect(bed.container.fd(), &bed.plan("other")).unwrap();
@@ -209,7 +141,7 @@ fn what_is_planned_from_the_facts_can_be_connected() {
         urunc_plan::input::Namespace { kind: NamespaceKind::Network, path: Some("x".into()), host: false };
     let decide = |id: &str| {
         let request = Request { id: id.into(), namespaces: vec![network.clone()], ..Request::default() };
-        let facts = net::facts(bed.container.fd(), bed.peer.fd()).unwrap();
+        let facts = net::facts(bed.container.fd()).unwrap();
         urunc_plan::network::tap(&request, &facts, false).map(Option::unwrap)
     };
     let connect = |plan: &Tap| net::connect(bed.container.fd(), plan, &alias(&plan.alias)).unwrap();
@@ -219,15 +151,45 @@ fn what_is_planned_from_the_facts_can_be_connected() {
     let said = decide("second").unwrap_err().to_string();
     assert!(said.starts_with("network: tap0_urunc of unikernel first is already in"), "{said}");
 
-    // The first one ends by itself and leaves its redirect; a tap that nobody holds any more is only passed over.
+    // The first one ends by itself and leaves its redirect; a tap of another's that nobody holds is passed over.
     drop(fd);
     bed.container.run("ip tuntap add tap0_urunc mode tap");
-    bed.container.run("ip link set tap0_urunc up alias urunc:zeroth:1:2");
     let second = decide("second").unwrap();
-    assert_eq!(second.name, "tap1_urunc");
+    assert_eq!((second.name.as_str(), &second.leftovers[..]), ("tap1_urunc", &[][..]));
     let responder = Responder::start(connect(&second), Ipv4Addr::new(10, 11, 12, 2), 0);
     bed.echo(b"second");
     responder.stop();
+}
+
+#[test]
+fn a_tap_whose_owner_has_ended_is_reclaimed_even_if_somebody_holds_it() {
+    let bed = Bed::new();
+    let before = bed.container.inventory();
+    let held = net::connect(bed.container.fd(), &bed.plan("dead"), "urunc:dead:1:2").unwrap();
+    let facts = net::facts(bed.container.fd()).unwrap();
+    let device = |name: &str| facts.devices.iter().find(|device| device.name == name).unwrap();
+    let (eth0, tap0) = (device("eth0"), device("tap0_urunc"));
+    assert!(!tap0.owned && tap0.carrier && eth0.ingress == Ingress::Redirect(tap0.index));
+
+    let leftover = |alias: &str| Leftover { name: "tap0_urunc".into(), alias: alias.into() };
+    let plan =
+        |alias| Tap { name: "tap1_urunc".into(), leftovers: vec![leftover(alias)], ..bed.plan("next") };
+    // Another's tap of this name, by now.
+    let said = whole(&net::connect(bed.container.fd(), &plan("urunc:dead:3:4"), &alias("next")).unwrap_err());
+    assert!(said.starts_with("connect eth0: it already has an ingress"), "{said}");
+    assert!(bed.container.run("ip -j link").contains("tap0_urunc"));
+
+    let next = plan("urunc:dead:1:2");
+    let fd = net::connect(bed.container.fd(), &next, &alias("next")).unwrap();
+    assert!(!bed.container.run("ip -j link").contains("tap0_urunc"));
+    let facts = net::facts(bed.container.fd()).unwrap();
+    assert!(facts.devices.iter().any(|tap| tap.name == "tap1_urunc" && tap.owned && tap.carrier));
+    let responder = Responder::start(fd, Ipv4Addr::new(10, 11, 12, 2), 0);
+    bed.echo(b"reclaimed");
+    responder.stop();
+    net::disconnect(bed.container.fd(), &next).unwrap();
+    assert_eq!(bed.container.inventory(), before);
+    drop(held);
 }
 
 #[test]
@@ -265,7 +227,8 @@ fn foreign_qdiscs_are_refused_and_untouched() {
         let expected = "connect eth0: it already has an ingress or clsact qdisc, which is left as it is";
         assert_eq!(said, expected, "{commands:?}");
         assert_eq!(bed.container.inventory(), before, "{commands:?}");
-        assert!(net::facts(bed.container.fd(), bed.peer.fd()).unwrap().devices[0].ingress, "{commands:?}");
+        let facts = net::facts(bed.container.fd()).unwrap();
+        assert_eq!(facts.devices[0].ingress, Ingress::Foreign, "{commands:?}");
         if commands.len() > 1 || commands[0].contains("clsact") {
             net::disconnect(bed.container.fd(), &plan).unwrap();
             assert_eq!(bed.container.inventory(), before, "{commands:?}");

@@ -13,6 +13,7 @@ pub mod init;
 pub mod jail;
 pub mod log;
 pub mod namespaces;
+pub mod network;
 pub mod seal;
 pub mod settings;
 pub mod signals;

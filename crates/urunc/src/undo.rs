@@ -10,6 +10,7 @@ use urunc_plan::input::{NamespaceKind, Request};
 use urunc_plan::undo::{Undo, undo};
 use urunc_sys::{cgroup, net, process, systemd};
 
+use crate::network;
 use crate::state::{Container, Store};
 
 /// Longest wait for a killed process, which may sit in an uninterruptible call.
@@ -36,7 +37,8 @@ pub fn kill(container: &Container, pidfd: BorrowedFd<'_>) -> anyhow::Result<()> 
     bail!("the container's process does not end")
 }
 
-/// The container's network namespace: of its live process, or by the path of config.json. `None` when neither is there.
+/// The container's network namespace: of its live process, or by the path of config.json. `None` when neither is there,
+/// or when the path means something else by now: a plain file, or by a recycled pid the host's own.
 ///
 /// # Errors
 /// It is there and cannot be opened: what we put into it would stay.
@@ -47,7 +49,12 @@ pub fn network_namespace(process: Option<i32>, request: &Request) -> anyhow::Res
     for path in live.into_iter().chain(given) {
         match std::fs::File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            opened => return Ok(Some(opened.context(path)?.into())),
+            opened => {
+                let found: OwnedFd = opened.context(path)?.into();
+                if network::is_containers(&found)? {
+                    return Ok(Some(found));
+                }
+            }
         }
     }
     Ok(None)

@@ -24,6 +24,7 @@ pub mod lifecycle;
 pub mod machine;
 pub mod memory;
 pub mod net_guest;
+pub mod net_linux;
 pub mod probe;
 pub mod reality;
 pub mod review;

@@ -5,12 +5,13 @@
 //! the kernel strips: the program sees it exactly. What it would not see exactly is refused.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use super::{Boot, Guest};
+use super::{Boot, Guest, Ipv6};
 use crate::PlanError;
 use crate::cmdline::{self, Line, cannot_carry};
 use crate::error::excerpt;
-use crate::machine::{BootProtocol, DeviceModel, Wants};
+use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
 /// `linux`.
@@ -36,6 +37,7 @@ const RESERVED: &[&str] = &[
     "initcall_debug",
     "initrd",
     "ip",
+    "ip6",
     "isolcpus",
     "loglevel",
     "lsm",
@@ -77,6 +79,7 @@ impl Guest for Linux {
         Wants {
             boot: &[BootProtocol::Linux],
             nics: &[DeviceModel::VirtioPci],
+            addressing: Addressing::GatewayInSubnet,
             disks: &[DeviceModel::VirtioPci],
             initrd: true,
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
@@ -90,12 +93,10 @@ impl Guest for Linux {
         if let Some(root) = root(boot) {
             line.word(root)?;
         }
-        let ip = ip(boot)?;
-        if let Some(ip) = &ip {
-            line.word(ip)?;
-        }
-        // A kernel without IP_PNP takes `ip=` for a variable of init's.
-        let room = INIT_LIMIT - 1 - usize::from(ip.is_some());
+        let network: Vec<String> = ip(boot)?.into_iter().chain(ip6(boot)?).collect();
+        line.words(&network)?;
+        // `ip6=` is a variable of init's, and a kernel without IP_PNP takes `ip=` for one.
+        let room = INIT_LIMIT - 1 - network.len();
         environment(&mut line, boot.env, room)?;
         let (app, args) = boot.args.split_first().ok_or_else(no_command)?;
         let init = if boot.initrd { "rdinit" } else { "init" };
@@ -114,18 +115,35 @@ fn root(boot: &Boot<'_>) -> Option<&'static str> {
     }
 }
 
-/// `ip=CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE:AUTOCONF` (kernel documentation, nfsroot).
+/// `ip=CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE:AUTOCONF[:DNS[:DNS]]` (kernel documentation, nfsroot).
 fn ip(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
     let Some(ipv4) = boot.ipv4() else { return Ok(None) };
-    let host = boot.hostname.filter(|name| !name.is_empty()).unwrap_or("urunc");
-    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
-        return Err(PlanError::config(
-            "hostname",
-            "the kernel's ip= takes letters, digits, '.', '-' and '_'",
-        ));
-    }
+    let host = host(boot)?;
     let gateway = ipv4.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
-    Ok(Some(format!("ip={}::{gateway}:{}:{host}:eth0:off", ipv4.address, ipv4.mask())))
+    // The kernel knows two nameservers, of IPv4, and shows them to init in /proc/net/pnp.
+    let fixed = format!("ip={}::{gateway}:{}:{host}:eth0:off", ipv4.address, ipv4.mask());
+    let servers = boot.nameservers().into_iter().filter(IpAddr::is_ipv4).take(2);
+    Ok(Some(
+        std::iter::once(fixed).chain(servers.map(|server| server.to_string())).collect::<Vec<_>>().join(":"),
+    ))
+}
+
+/// `ip6=ADDRESS/PREFIX,[GATEWAY],[NAMESERVER],HOSTNAME`: Linux has no such parameter, so that it reaches init as a
+/// variable.
+fn ip6(boot: &Boot<'_>) -> Result<Option<String>, PlanError> {
+    let Some(Ipv6 { address, prefix, gateway }) = boot.ipv6() else { return Ok(None) };
+    let gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+    let server = boot.nameservers().into_iter().find(IpAddr::is_ipv6);
+    let server = server.map(|server| server.to_string()).unwrap_or_default();
+    Ok(Some(format!("ip6={address}/{prefix},{gateway},{server},{}", host(boot)?)))
+}
+
+fn host<'a>(boot: &Boot<'a>) -> Result<&'a str, PlanError> {
+    let host = boot.hostname.filter(|name| !name.is_empty()).unwrap_or("urunc");
+    if host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
+        return Ok(host);
+    }
+    Err(PlanError::config("hostname", "the kernel's ip= takes letters, digits, '.', '-' and '_'"))
 }
 
 fn environment(line: &mut Line, env: &[String], room: usize) -> Result<(), PlanError> {

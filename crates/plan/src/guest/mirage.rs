@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{Boot, Guest, solo5};
 use crate::PlanError;
 use crate::cmdline::{self, Line};
-use crate::machine::{BootProtocol, DeviceModel, Wants};
+use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
 /// `mirage`.
@@ -23,6 +23,7 @@ impl Guest for Mirage {
         Wants {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
+            addressing: Addressing::AnyGateway,
             disks: &[DeviceModel::Solo5],
             initrd: false,
             least_ram: MIB,
@@ -37,6 +38,13 @@ impl Guest for Mirage {
             line.word(&format!("--ipv4={}/{}", ipv4.address, ipv4.prefix))?;
             if let Some(gateway) = ipv4.gateway {
                 line.word(&format!("--ipv4-gateway={gateway}"))?;
+            }
+        }
+        // Every stack that Mirage has made since 3.10 knows both families.
+        if let Some(ipv6) = boot.ipv6() {
+            line.word(&format!("--ipv6={}/{}", ipv6.address, ipv6.prefix))?;
+            if let Some(gateway) = ipv6.gateway {
+                line.word(&format!("--ipv6-gateway={gateway}"))?;
             }
         }
         args.iter().try_for_each(|word| line.word(&grouped(word)))?;

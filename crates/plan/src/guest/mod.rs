@@ -1,6 +1,6 @@
 //! Guest kinds: what each wants and how it takes its configuration.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::PlanError;
 use crate::launch::Tap;
@@ -64,7 +64,7 @@ pub struct Boot<'a> {
     pub readonly: bool,
 }
 
-/// Address, prefix length and gateway of the guest.
+/// Address, prefix length and gateway as the guest is told them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ipv4 {
     /// Address.
@@ -82,11 +82,39 @@ impl Ipv4 {
     }
 }
 
+/// As [`Ipv4`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv6 {
+    /// Address.
+    pub address: Ipv6Addr,
+    /// Prefix length, bits.
+    pub prefix: u8,
+    /// Default gateway.
+    pub gateway: Option<Ipv6Addr>,
+}
+
 impl Boot<'_> {
     /// IPv4 configuration, when there is a connection with an address.
     pub fn ipv4(&self) -> Option<Ipv4> {
         let tap = self.tap?;
         let (address, prefix) = tap.ipv4?;
-        Some(Ipv4 { address, prefix, gateway: tap.gateway })
+        Some(match &tap.proxy {
+            Some(proxy) => Ipv4 { address, prefix: proxy.prefix, gateway: Some(proxy.shown) },
+            None => Ipv4 { address, prefix, gateway: tap.gateway },
+        })
+    }
+
+    /// IPv6 configuration, when there is a connection with an address beyond the link.
+    pub fn ipv6(&self) -> Option<Ipv6> {
+        let tap = self.tap?;
+        let (address, prefix) = tap.ipv6?;
+        Some(Ipv6 { address, prefix, gateway: tap.gateway6 })
+    }
+
+    /// Nameservers that can be asked from outside the container's namespace, in order.
+    pub fn nameservers(&self) -> Vec<IpAddr> {
+        let servers = self.tap.map_or(&[][..], |tap| &tap.nameservers);
+        let servers = servers.iter().filter_map(|server| server.parse::<IpAddr>().ok());
+        servers.filter(|server| !server.is_loopback()).collect()
     }
 }

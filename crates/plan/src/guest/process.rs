@@ -2,7 +2,7 @@
 
 use super::{Boot, Guest};
 use crate::PlanError;
-use crate::machine::{BootProtocol, Wants};
+use crate::machine::{Addressing, BootProtocol, Wants};
 
 /// `process`.
 #[derive(Debug)]
@@ -14,7 +14,14 @@ impl Guest for Process {
     }
 
     fn wants(&self) -> Wants {
-        Wants { boot: &[BootProtocol::Program], nics: &[], disks: &[], initrd: false, least_ram: 0 }
+        Wants {
+            boot: &[BootProtocol::Program],
+            nics: &[],
+            addressing: Addressing::Own,
+            disks: &[],
+            initrd: false,
+            least_ram: 0,
+        }
     }
 
     fn cmdline(&self, _boot: &Boot<'_>) -> Result<String, PlanError> {

@@ -3,7 +3,7 @@
 use super::{Boot, Guest, Ipv4, solo5};
 use crate::PlanError;
 use crate::cmdline;
-use crate::machine::{BootProtocol, DeviceModel, Wants};
+use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
 /// `rumprun`.
@@ -19,6 +19,7 @@ impl Guest for Rumprun {
         Wants {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
+            addressing: Addressing::AnyGateway,
             disks: &[DeviceModel::Solo5],
             initrd: false,
             least_ram: 4 * MIB,
@@ -38,8 +39,13 @@ impl Guest for Rumprun {
         if !matches!(boot.cwd, "" | "/") {
             members.push(member("cwd", boot.cwd)?);
         }
-        if let Some(ipv4) = boot.ipv4() {
-            members.push(net(ipv4));
+        match (boot.ipv4(), boot.ipv6()) {
+            (Some(ipv4), _) => members.push(net(ipv4)?),
+            (None, Some(ipv6)) => {
+                let why = format!("rumprun takes no IPv6 address, and {} is the only one", ipv6.address);
+                return Err(PlanError::Network { why });
+            }
+            (None, None) => {}
         }
         if boot.disk {
             let at = if boot.mount_point.is_empty() { "/data" } else { boot.mount_point };
@@ -59,21 +65,26 @@ impl Guest for Rumprun {
     }
 }
 
-fn net(ipv4: Ipv4) -> String {
+fn net(ipv4: Ipv4) -> Result<String, PlanError> {
     let gateway = ipv4.gateway.map(|gateway| format!(r#","gw":"{gateway}""#)).unwrap_or_default();
-    format!(
+    Ok(format!(
         r#""net":{{"if":"ukvmif0","cloner":"True","type":"inet","method":"static","addr":"{}","mask":"{}"{gateway}}}"#,
         ipv4.address,
-        mask(ipv4)
-    )
+        mask(ipv4)?
+    ))
 }
 
 /// NetBSD refuses a gateway outside the subnet, which point-to-point networks of Kubernetes have: the subnet is then
-/// the smallest one that holds both.
-fn mask(ipv4: Ipv4) -> u32 {
+/// the smallest one that holds both. It knows none of all addresses.
+fn mask(ipv4: Ipv4) -> Result<u32, PlanError> {
     let gateway = ipv4.gateway.unwrap_or(ipv4.address);
-    let common = (u32::from(ipv4.address) ^ u32::from(gateway)).leading_zeros();
-    u32::from(ipv4.prefix).min(common.max(1))
+    match (u32::from(ipv4.address) ^ u32::from(gateway)).leading_zeros() {
+        0 => {
+            let why = format!("rumprun has no subnet that holds {} and its gateway {gateway}", ipv4.address);
+            Err(PlanError::Network { why })
+        }
+        common => Ok(common.min(ipv4.prefix.into())),
+    }
 }
 
 /// A member whose value needs no escape.

@@ -1,5 +1,7 @@
 //! What the engine has made of the container's network.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 
 /// What the network namespace of the container holds, gathered at `start`.
@@ -10,22 +12,46 @@ pub struct NetFacts {
     pub host_namespace: bool,
     /// Every device but `lo`.
     pub devices: Vec<NetDevice>,
-    /// IPv4 default routes: (device index, gateway, metric). A gateway of `None` is an on-link default route.
-    pub default_routes: Vec<DefaultRoute>,
+    /// Unicast routes of the main table, IPv4 before IPv6, else in the kernel's order. One for each next hop.
+    pub routes: Vec<Route>,
+    /// Neighbours whose hardware address is known.
+    pub neighbours: Vec<Neighbour>,
     /// Nameservers of the `resolv.conf` that config.json mounts.
     pub nameservers: Vec<String>,
 }
 
-/// One IPv4 default route.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// One way to one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DefaultRoute {
+pub struct Route {
+    /// Address and prefix length; length 0 is the default route of its family.
+    pub destination: (IpAddr, u8),
     /// Output device.
     pub index: u32,
-    /// Next hop.
-    pub gateway: Option<std::net::Ipv4Addr>,
+    /// Next hop; `None`: the destinations are neighbours.
+    pub gateway: Option<IpAddr>,
     /// Priority; lower wins.
     pub metric: u32,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self { destination: (Ipv4Addr::UNSPECIFIED.into(), 0), index: 0, gateway: None, metric: 0 }
+    }
+}
+
+/// One entry of the tables of ARP and neighbour discovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Device.
+    pub index: u32,
+    /// Protocol address.
+    pub address: IpAddr,
+    /// Hardware address `aa:bb:cc:dd:ee:ff`.
+    pub mac: String,
+    /// Set by hand (NUD_PERMANENT): it may not answer when it is asked.
+    #[serde(default)]
+    pub permanent: bool,
 }
 
 /// One network device.
@@ -48,9 +74,25 @@ pub struct NetDevice {
     pub carrier: bool,
     /// `IFLA_IFALIAS`: the owner record of a tap of ours.
     pub alias: String,
-    /// It has a qdisc with the ingress handle `ffff:` already (ingress or clsact). A redirect of ours whose tap is
-    /// gone does not count: connecting replaces it.
-    pub ingress: bool,
+    /// The alias is an owner record, and the process that it names runs.
+    pub owned: bool,
+    /// What happens to frames that it receives.
+    pub ingress: Ingress,
     /// IPv4 addresses with prefix length.
-    pub ipv4: Vec<(std::net::Ipv4Addr, u8)>,
+    pub ipv4: Vec<(Ipv4Addr, u8)>,
+    /// IPv6 addresses with prefix length, of every scope.
+    pub ipv6: Vec<(Ipv6Addr, u8)>,
+}
+
+/// What sits at a device's ingress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ingress {
+    /// Nothing.
+    #[default]
+    Free,
+    /// A qdisc with the handle `ffff:` (ingress or clsact) that is somebody else's, or is shared with somebody.
+    Foreign,
+    /// A redirect of ours, alone: index of the device that it leads to, 0 when that one is gone.
+    Redirect(u32),
 }

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 /// Every field reaches the plan: a test mutates each one and expects a different plan or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "fields of config.json that have nothing to do with each other"
+)]
 pub struct Request {
     /// Container id, already validated.
     pub id: String,
@@ -49,6 +53,8 @@ pub struct Request {
     pub mounts: Vec<Mount>,
     /// `linux.namespaces`, in order.
     pub namespaces: Vec<Namespace>,
+    /// The annotation `com.urunc.network.host` is `allow`: the container may share the host's network, unconnected.
+    pub host_network: bool,
     /// `linux.timeOffsets`: clock name to (seconds, nanoseconds).
     pub time_offsets: BTreeMap<String, (i64, u32)>,
     /// `linux.sysctl`.

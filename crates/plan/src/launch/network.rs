@@ -1,10 +1,10 @@
 //! The guest's connection.
 
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A tap device and its connection to the container's device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tap {
     /// First free `tapN_urunc`.
     pub name: String,
@@ -12,6 +12,9 @@ pub struct Tap {
     pub device: String,
     /// Its interface index.
     pub device_index: u32,
+    /// How the two are connected.
+    #[serde(default)]
+    pub port: Port,
     /// MTU, bytes.
     pub mtu: u32,
     /// Owner of the tap.
@@ -28,6 +31,51 @@ pub struct Tap {
     pub ipv4: Option<(Ipv4Addr, u8)>,
     /// Default gateway.
     pub gateway: Option<Ipv4Addr>,
+    /// IPv6 address and prefix length of the guest.
+    #[serde(default)]
+    pub ipv6: Option<(Ipv6Addr, u8)>,
+    /// IPv6 default gateway.
+    #[serde(default)]
+    pub gateway6: Option<Ipv6Addr>,
     /// Nameservers.
     pub nameservers: Vec<String>,
+    /// Help for a guest that could not reach its gateway by itself.
+    #[serde(default)]
+    pub proxy: Option<GatewayProxy>,
+    /// Taps of unikernels that are no more: removed before this one is made.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
+}
+
+/// How a tap is connected with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// What one of them receives leaves through the other, both ways. It has the device for itself: there is one
+    /// unikernel in a namespace. A bridge, which carries several, would be another kind.
+    #[default]
+    Redirect,
+}
+
+/// The tap answers the guest's question for its gateway, with the gateway's own hardware address: frames then take the
+/// same way as all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayProxy {
+    /// The gateway as the guest is told it, and what the tap answers for.
+    pub shown: Ipv4Addr,
+    /// Prefix length that the guest is told.
+    pub prefix: u8,
+    /// The gateway.
+    pub gateway: Ipv4Addr,
+    /// Its hardware address; empty: it is asked for when the tap is connected.
+    pub mac: String,
+}
+
+/// A tap whose owner has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Name.
+    pub name: String,
+    /// Its owner record, whole: another owner's tap of this name is not meant.
+    pub alias: String,
 }

@@ -130,9 +130,10 @@ fn fixed(machine: &Machine<'_>) -> Vec<String> {
 
 fn devices(machine: &Machine<'_>) -> Vec<String> {
     let mut args = Vec::new();
-    if let Some(Tap { mac, .. }) = machine.tap {
+    if let Some(Tap { mac, mtu, .. }) = machine.tap {
         args.extend(words(&["-netdev", "tap,id=net0,fd=3", "-device"]));
-        args.push(format!("virtio-net-pci,netdev=net0,mac={mac},romfile="));
+        // The guest's driver reads the MTU (VIRTIO_NET_F_MTU); its own default is 1500.
+        args.push(format!("virtio-net-pci,netdev=net0,mac={mac},host_mtu={mtu},romfile="));
     }
     if let Some(writable) = machine.disk_writable {
         let readonly = if writable { "" } else { ",readonly=on" };

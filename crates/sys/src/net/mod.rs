@@ -3,6 +3,7 @@
 mod facts;
 mod message;
 mod netlink;
+mod proxy;
 mod redirect;
 mod tap;
 
@@ -12,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType::Network;
 use rustix::thread::move_into_link_name_space;
 use urunc_plan::input::NetFacts;
-use urunc_plan::launch::Tap;
+use urunc_plan::launch::{Port, Tap};
 
 use crate::error::{Result, SysError};
 use netlink::{Answer, Socket};
@@ -35,22 +36,25 @@ pub fn in_namespace<T>(netns: BorrowedFd<'_>, f: impl FnOnce() -> Result<T>) -> 
 
 /// Whether two descriptors mean the same namespace (same device and inode of nsfs, namespaces(7)).
 pub fn same_namespace(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Result<bool> {
-    let identity = |fd| {
-        let stat =
-            rustix::fs::fstat(fd).map_err(|errno| SysError::new("stat", "a network namespace", errno))?;
-        Ok((stat.st_dev, stat.st_ino))
-    };
     Ok(identity(a)? == identity(b)?)
 }
 
-/// Reads what a network namespace holds: every device but loopback, IPv4 addresses, default routes of the main table.
+/// Whether a file is a namespace at all, and not what has its name now: all namespaces are on one device. `own` is one.
+pub fn is_namespace(file: BorrowedFd<'_>, own: BorrowedFd<'_>) -> Result<bool> {
+    Ok(identity(file)?.0 == identity(own)?.0)
+}
+
+fn identity(fd: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    let stat = rustix::fs::fstat(fd).map_err(|errno| SysError::new("stat", "a network namespace", errno))?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Reads what a network namespace holds: every device but loopback, addresses, unicast routes of the main table,
+/// neighbours.
 ///
-/// `host` is the namespace that guests must not be connected in, the runtime's own. Nameservers are not the kernel's
-/// to know and stay empty.
-pub fn facts(netns: BorrowedFd<'_>, host: BorrowedFd<'_>) -> Result<NetFacts> {
-    let host_namespace = same_namespace(netns, host)?;
-    let mut socket = in_namespace(netns, Socket::open)?;
-    Ok(NetFacts { host_namespace, ..facts::gather(&mut socket)? })
+/// Whether it is the host's, and its nameservers, are not its own to know and stay empty.
+pub fn facts(netns: BorrowedFd<'_>) -> Result<NetFacts> {
+    facts::gather(&mut in_namespace(netns, Socket::open)?)
 }
 
 /// Reads one datagram as the kernel answers request `sequence`: the facts in it, and the devices that redirects of
@@ -62,7 +66,7 @@ pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32
     let mut answer = Answer::to(sequence);
     let whole = answer.take(datagram).map_err(|refusal| refusal.on("read", "netlink answer"))?;
     let replies = &answer.replies;
-    let facts = facts::read(replies, replies, replies);
+    let facts = facts::read(replies, replies, replies, replies);
     Ok(whole.then(|| (facts, redirect::targets(replies))))
 }
 
@@ -70,15 +74,28 @@ pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32
 ///
 /// The descriptor is non-blocking and closed on exec. `alias` is the tap's owner record,
 /// [`urunc_plan::network::Owner`]. On failure everything is as before; a device whose ingress is in use by others is
-/// refused and not touched. The tap has no address: the container's own stack has no part in it.
+/// refused and not touched. The tap has no address but that of a gateway it answers for: the container's own stack has
+/// no part in the connection.
+///
+/// # Errors
+/// Of kind `AlreadyExists` or `ResourceBusy` when another start was faster: facts that are read again say so in words.
 pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd> {
     let (mut socket, fd) = in_namespace(netns, || Ok((Socket::open()?, tap::create(tap)?)))?;
     let device = (tap.device_index, tap.device.as_str());
-    let cookie = redirect::cookie(&tap.alias);
     facts::exists(&mut socket, device)?;
+    for leftover in &tap.leftovers {
+        tap::reclaim(&mut socket, leftover)?;
+    }
     redirect::reclaim(&mut socket, device)?;
+    let proxy = tap.proxy.as_ref().map(|proxy| Ok((proxy, proxy::address(netns, device, proxy)?)));
+    let proxy = proxy.transpose()?;
+    let cookie = redirect::cookie(&tap.alias);
     let index = tap::configure(&mut socket, tap, alias)?;
+    let Port::Redirect = tap.port;
     redirect::add(&mut socket, (index, &tap.name), tap.device_index, &cookie)?;
+    if let Some((proxy, mac)) = proxy {
+        proxy::answer(&mut socket, (index, &tap.name), proxy.shown, mac)?;
+    }
     // Last, because it alone outlives the tap: up to here the end of `fd` undoes everything.
     redirect::add(&mut socket, device, index, &cookie)?;
     Ok(fd)

@@ -1,6 +1,6 @@
 //! One rtnetlink socket: a request, then everything the kernel says to it, synchronously (rtnetlink(7)).
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
@@ -104,6 +104,34 @@ impl Socket {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, flags))?;
         if length > buffer.len() { Err(Errno::MSGSIZE.into()) } else { Ok(length) }
+    }
+}
+
+/// Hears that something has changed in the network namespace it was made in.
+#[derive(Debug)]
+pub(super) struct Changes(OwnedFd);
+
+impl Changes {
+    /// Subscribes the calling thread's network namespace; `groups` is a mask of RTMGRP_* (`linux/rtnetlink.h`).
+    pub(super) fn open(groups: u32) -> Result<Self> {
+        let fail = |errno: Errno| SysError::new("listen to", "rtnetlink", errno);
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).map_err(fail)?;
+        rustix::net::bind(&fd, &netlink::SocketAddrNetlink::new(0, groups)).map_err(fail)?;
+        Ok(Self(fd))
+    }
+
+    /// Forgets what has come. A queue that ran over is one that something has come to.
+    pub(super) fn clear(&self) {
+        let mut byte = [0; 1];
+        while rustix::net::recv(&self.0, &mut byte, RecvFlags::DONTWAIT).is_ok() {}
+    }
+}
+
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

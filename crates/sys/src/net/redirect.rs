@@ -4,6 +4,7 @@
 //! container's id: it stays readable when the target device is gone, and tells our objects from everybody else's.
 
 use std::hash::Hasher;
+use std::net::Ipv4Addr;
 
 use rustix::io::Errno;
 
@@ -31,6 +32,8 @@ const TCA_MIRRED_PARMS: u16 = 2;
 const TC_U32_TERMINAL: u8 = 1;
 const TC_ACT_STOLEN: u32 = 4;
 const TCA_EGRESS_REDIR: u32 = 1;
+/// `linux/if_ether.h`.
+const ETH_P_ARP: u16 = 0x0806;
 /// Size of `struct tcmsg`, and where its members are.
 const TCMSG: usize = 20;
 const TCM_IFINDEX: usize = 4;
@@ -74,7 +77,7 @@ pub(super) enum Ingress {
 
 impl Ingress {
     /// Whether connecting the device has to be refused: everything but a redirect of ours that leads nowhere.
-    pub(super) fn occupied(&self) -> bool {
+    fn occupied(&self) -> bool {
         !matches!(self, Self::Free | Self::Redirect { target: 0, alone: true, .. })
     }
 }
@@ -107,23 +110,46 @@ fn filter(index: u32, to: u32, cookie: &Cookie) -> Message {
             .attr(TCA_ACT_COOKIE, cookie)
             .nest(TCA_ACT_OPTIONS, |options| options.attr(TCA_MIRRED_PARMS, &mirred))
     };
-    let body = tcmsg(index, 0, INGRESS_HANDLE, info());
-    Message::new(libc::RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body)
-        .text(TCA_KIND, "u32")
-        .nest(TCA_OPTIONS, |options| {
-            options.attr(TCA_U32_SEL, &selector).nest(TCA_U32_ACT, |actions| actions.nest(1, action))
-        })
+    u32_filter(index, info(), |options| {
+        options.attr(TCA_U32_SEL, &selector).nest(TCA_U32_ACT, |actions| actions.nest(1, action))
+    })
 }
 
-/// Indexes of the devices whose ingress is occupied.
-pub(super) fn occupied(socket: &mut Socket) -> std::result::Result<Vec<u32>, Refusal> {
-    let mut indexes = Vec::new();
+/// Hands the ARP requests for `address` to the namespace's own stack; everything else goes on to the filters behind.
+///
+/// `tc filter add dev INDEX parent ffff: pref PREFERENCE-1 protocol arp u32 match u16 1 0xffff at 6 match u32 ADDRESS
+/// 0xffffffff at 24`.
+pub(super) fn keep_arp(
+    socket: &mut Socket,
+    index: u32,
+    address: Ipv4Addr,
+) -> std::result::Result<(), Refusal> {
+    // struct tc_u32_key: mask, value, offset, offset mask. The operation is the second half of the word at 4.
+    let key = |mask: u32, value: u32, offset: u32| {
+        [mask.to_be_bytes(), value.to_be_bytes(), offset.to_ne_bytes(), [0; 4]].concat()
+    };
+    let mut selector = vec![0; 16];
+    selector[0] = TC_U32_TERMINAL;
+    selector[2] = 2;
+    selector.extend(key(0xffff, 1, 4));
+    selector.extend(key(u32::MAX, address.into(), 24));
+    let preference = (PREFERENCE - 1) << 16 | u32::from(ETH_P_ARP.to_be());
+    socket.call(&u32_filter(index, preference, |options| options.attr(TCA_U32_SEL, &selector))).map(drop)
+}
+
+fn u32_filter(index: u32, info: u32, options: impl FnOnce(Message) -> Message) -> Message {
+    let body = tcmsg(index, 0, INGRESS_HANDLE, info);
+    let message = Message::new(libc::RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body);
+    message.text(TCA_KIND, "u32").nest(TCA_OPTIONS, options)
+}
+
+/// What sits at the ingress of each device that has something there, by index.
+pub(super) fn ingresses(socket: &mut Socket) -> std::result::Result<Vec<(u32, Ingress)>, Refusal> {
+    let mut found = Vec::new();
     for (index, kind) in qdiscs(socket)? {
-        if classify(socket, index, &kind)?.occupied() {
-            indexes.push(index);
-        }
+        found.push((index, classify(socket, index, &kind)?));
     }
-    Ok(indexes)
+    Ok(found)
 }
 
 /// Looks at one device's ingress.
@@ -258,7 +284,7 @@ mod tests {
             add(socket, (2, "v2"), 3, &mine).unwrap();
             let expected = Ingress::Redirect { cookie: mine, target: 3, alone: true };
             assert_eq!(inspect(socket, 2).unwrap(), expected);
-            assert_eq!(occupied(socket).unwrap(), [2]);
+            assert_eq!(ingresses(socket).unwrap(), [(2, expected.clone())]);
             let said = add(socket, (2, "v2"), 3, &cookie("other")).unwrap_err();
             let words = "File exists (os error 17): Exclusivity flag on, cannot modify";
             assert_eq!(

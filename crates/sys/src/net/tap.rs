@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{self, IntegerSetter, Opcode, Updater, opcode};
-use urunc_plan::launch::Tap;
+use urunc_plan::input::NetDevice;
+use urunc_plan::launch::{Leftover, Tap};
 use urunc_plan::network::Owner;
 
 use super::facts;
@@ -93,14 +94,27 @@ pub(super) fn remove(socket: &mut Socket, tap: &Tap) -> Result<()> {
     if device.kind != "tun" || Owner::parse(&device.alias).is_none_or(|owner| owner.id != tap.alias) {
         return Ok(());
     }
+    delete(socket, &device)
+}
+
+/// Removes a tap whose owner has ended, if it is still that one's.
+pub(super) fn reclaim(socket: &mut Socket, leftover: &Leftover) -> Result<()> {
+    let Some(device) = find(socket, &leftover.name)? else { return Ok(()) };
+    if device.kind != "tun" || device.alias != leftover.alias {
+        return Ok(());
+    }
+    delete(socket, &device)
+}
+
+fn delete(socket: &mut Socket, device: &NetDevice) -> Result<()> {
     match socket.call(&Message::new(libc::RTM_DELLINK, 0, &facts::ifinfomsg(device.index, 0))) {
         Err(Refusal { errno: Errno::NODEV, .. }) | Ok(_) => Ok(()),
-        Err(refusal) => Err(refusal.on("remove tap", &tap.name)),
+        Err(refusal) => Err(refusal.on("remove tap", &device.name)),
     }
 }
 
 /// The device of this name; `None` when there is none.
-fn find(socket: &mut Socket, name: &str) -> Result<Option<urunc_plan::input::NetDevice>> {
+fn find(socket: &mut Socket, name: &str) -> Result<Option<NetDevice>> {
     let message = Message::new(libc::RTM_GETLINK, 0, &facts::ifinfomsg(0, 0)).name(libc::IFLA_IFNAME, name);
     match socket.call(&message) {
         Ok(replies) => Ok(replies.iter().find_map(facts::device)),

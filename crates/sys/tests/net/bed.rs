@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use urunc_plan::launch::Tap;
+use urunc_plan::network::Owner;
 use urunc_sys::net;
 
 /// A network namespace without a name: it ends with its last descriptor.
@@ -108,7 +109,7 @@ impl Bed {
 
     /// The plan of a container `id` here.
     pub(crate) fn plan(&self, id: &str) -> Tap {
-        let facts = net::facts(self.container.fd(), self.peer.fd()).unwrap();
+        let facts = net::facts(self.container.fd()).unwrap();
         let index = facts.devices.iter().find(|device| device.name == "eth0").unwrap().index;
         tap(id, index)
     }
@@ -173,6 +174,18 @@ fn tap(id: &str, device_index: u32) -> Tap {
         mac: "02:00:00:00:00:02".into(),
         ipv4: Some((Ipv4Addr::new(10, 11, 12, 2), 20)),
         gateway: Some(Ipv4Addr::new(10, 11, 0, 1)),
-        nameservers: Vec::new(),
+        ..Tap::default()
     }
+}
+
+/// The record of an owner that runs: this test.
+pub(crate) fn alias(id: &str) -> String {
+    let pid = std::process::id();
+    let start_time = urunc_sys::process::stat(pid.cast_signed()).unwrap().unwrap().start_time;
+    Owner { id: id.into(), pid, start_time }.to_string()
+}
+
+/// The error as a command shows it: with its cause.
+pub(crate) fn whole(error: &urunc_sys::SysError) -> String {
+    format!("{error}: {}", error.source)
 }

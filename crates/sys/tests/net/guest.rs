@@ -34,6 +34,31 @@ impl Responder {
     }
 }
 
+/// Asks on the tap for the hardware address of `target`; `None` when nobody answers within two seconds.
+pub(crate) fn who_has(tap: &OwnedFd, own: Ipv4Addr, target: Ipv4Addr) -> Option<[u8; 6]> {
+    // Ethernet header; hardware and protocol types and lengths; request.
+    let mut frame = [&[0xff; 6][..], &MAC, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
+    frame.extend([&MAC[..], &own.octets(), &[0; 6], &target.octets()].concat());
+    assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
+    let mut buffer = [0; 2048];
+    let mut patience = 100;
+    while patience > 0 {
+        let tick = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        if poll(&mut [PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)], Some(&tick)).unwrap() == 0 {
+            patience -= 1;
+            continue;
+        }
+        let length = rustix::io::read(tap, &mut buffer[..]).unwrap();
+        let answer = &buffer[..length];
+        let is_reply = length >= 42 && answer[12..14] == [8, 6] && answer[20..22] == [0, 2];
+        if is_reply && answer[28..32] == target.octets() {
+            assert_eq!((&answer[..6], &answer[38..42]), (&MAC[..], &own.octets()[..]));
+            return answer[22..28].try_into().ok();
+        }
+    }
+    None
+}
+
 fn serve(mut tap: File, address: Ipv4Addr, header: usize, end: &AtomicBool) {
     let mut buffer = [0; 4096];
     while !end.load(Ordering::SeqCst) {

@@ -21,6 +21,7 @@ pub(super) fn make(document: &Document) -> Result<Request, PlanError> {
         domainname: name("domainname", document.domainname.as_ref())?,
         mounts: mounts.map(|(n, m)| mount(&format!("mounts[{n}]"), m)).collect::<Result<_, _>>()?,
         namespaces: namespaces(linux)?,
+        host_network: host_network(document)?,
         time_offsets: time_offsets(linux)?,
         sysctl: linux.sysctl.clone(),
         propagation: propagation(linux)?,
@@ -110,6 +111,18 @@ fn namespaces(linux: &Linux) -> Result<Vec<input::Namespace>, PlanError> {
         found.push(input::Namespace { kind, path, host: false });
     }
     Ok(found)
+}
+
+/// An annotation of config.json alone: no content of the image can set it.
+fn host_network(document: &Document) -> Result<bool, PlanError> {
+    const KEY: &str = "com.urunc.network.host";
+    match document.annotations.get(KEY).map_or("", String::as_str) {
+        "" => Ok(false),
+        "allow" => Ok(true),
+        other => {
+            Err(PlanError::config(format!("annotations.{KEY}"), format!("{} is not allow", quoted(other))))
+        }
+    }
 }
 
 fn kind(text: &str) -> Option<NamespaceKind> {

@@ -81,9 +81,7 @@ pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyh
     if checked.plan.root.base != Base::Tmpfs {
         guard_program()?;
     }
-    for notice in &checked.plan.notices {
-        log::log!(if notice.warn { log::Level::Warn } else { log::Level::Info }, "{}", notice.text);
-    }
+    checked.plan.notices.iter().for_each(crate::log::notice);
     let store = Store::make(&global.root)?;
     let mut checked = checked;
     let container = store.reserve(&args.id)?;

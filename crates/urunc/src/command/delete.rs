@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::bail;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
 
-use super::start;
 use crate::cli::Global;
 use crate::hooks::{self, Place};
+use crate::network;
 use crate::state::{self, Container, Life, Record, Status, Store};
 use crate::undo;
 
@@ -92,7 +92,7 @@ fn readable<T>(loaded: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
 /// A plan is a function of what was recorded: one that is damaged, or of another release, is decided once more.
 fn decided_again(record: Option<&Record>, netns: Option<&OwnedFd>) -> Option<LaunchPlan> {
     let record = record?;
-    let facts = netns.and_then(|netns| start::network_facts(netns, record).ok());
+    let facts = netns.and_then(|netns| network::facts(netns, record).ok());
     let plan = |facts: Option<&NetFacts>| decide::plan(&record.request, &record.host, facts);
     plan(facts.as_ref()).or_else(|_| plan(None)).ok()
 }

@@ -5,20 +5,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use urunc_plan::error::abridged;
 use urunc_plan::launch::{Exec, Ready};
-use urunc_plan::network::Owner;
-use urunc_plan::{LaunchPlan, MONITOR_LOG, NetFacts, decide};
+use urunc_plan::{LaunchPlan, MONITOR_LOG};
 use urunc_sys::{fdpass, net, process};
 
 use crate::bundle::Hook;
 use crate::cli::Global;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place};
+use crate::network;
 use crate::state::{self, Container, Life, Phase, Record, SOCKET, Status};
 use crate::undo;
 
-const OWN_NETWORK: &str = "/proc/self/ns/net";
 /// Bytes of the monitor's log that are looked at for its last line.
 const LOG_TAIL: i64 = 4096;
 
@@ -117,17 +115,7 @@ fn connect_and_go(
     (socket, pidfd): (&OwnedFd, &OwnedFd),
     netns: &OwnedFd,
 ) -> anyhow::Result<()> {
-    let facts = network_facts(netns, record)?;
-    let plan = decide::plan(&record.request, &record.host, Some(&facts))?;
-    container.save_plan(&plan)?;
-    let tap = match &plan.net {
-        Some(tap) => {
-            let pid = status.pid.unsigned_abs();
-            let owner = Owner { id: tap.alias.clone(), pid, start_time: status.start_time };
-            Some(net::connect(netns.as_fd(), tap, &owner.to_string()).context("network")?)
-        }
-        None => None,
-    };
+    let (plan, tap) = network::connect(container, record, status, netns)?;
     // Opened while init still holds the private root: both can be used after the monitor's end.
     let root = open_of_init(status.pid, "root")?;
     let log = monitor_log(&root);
@@ -140,36 +128,6 @@ fn connect_and_go(
     let quoted = |error| quote(error, log.as_ref());
     await_monitor(socket, pidfd, &record.hooks.start_container, patience).map_err(quoted)?;
     await_acceptance(&plan, &root, pidfd, patience).map_err(quoted)
-}
-
-/// Facts of the container's network namespace, read as late as possible: engines configure it after create.
-///
-/// # Errors
-/// netlink's.
-pub(super) fn network_facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
-    let own: OwnedFd = std::fs::File::open(OWN_NETWORK).context(OWN_NETWORK)?.into();
-    let mut facts = net::facts(netns.as_fd(), own.as_fd()).context("network facts")?;
-    let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
-    match resolv.map(|mount| small_file(&mount.source)).transpose() {
-        Ok(text) => {
-            let text = text.unwrap_or_default();
-            let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-            facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
-        }
-        Err(error) => {
-            let error = abridged(&format!("{error:#}"));
-            log::warn!("mounts: /etc/resolv.conf: {error}; the guest is told no nameserver");
-        }
-    }
-    Ok(facts)
-}
-
-/// A regular file of at most 64 KiB of text: whatever else a mount's source may be neither blocks nor fills memory.
-fn small_file(path: &str) -> anyhow::Result<String> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).with_context(|| path.to_owned())?;
-    String::from_utf8(urunc_sys::atomic::read_all(fd, path, 1 << 16)?).with_context(|| path.to_owned())
 }
 
 /// READY and then EOF is success; EOF alone is not.

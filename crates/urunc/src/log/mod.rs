@@ -9,6 +9,7 @@ use crate::cli::{Global, LogFormat};
 use anyhow::Context;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::{fs::File, io::Write, sync::OnceLock, time::SystemTime};
+use urunc_plan::launch::Notice;
 
 /// Longest line, bytes, with the newline: PIPE_BUF, so that lines of several processes never mix in a pipe.
 const MAX_LINE: usize = 4096;
@@ -45,6 +46,12 @@ pub fn configure(level: LevelFilter) {
     if log::max_level() < LevelFilter::Debug {
         log::set_max_level(level);
     }
+}
+
+/// What a plan has to tell the operator.
+pub fn notice(notice: &Notice) {
+    let level = if notice.warn { Level::Warn } else { Level::Info };
+    log::log!(level, "{}", notice.text);
 }
 
 /// The end of a failed command: one line at error level in the log and, if that is a file, one line on stderr.

@@ -148,7 +148,7 @@ fn bad_bundle(s: &Sandbox, path: &str) {
 }
 
 /// The runtime in a mount namespace of its own that `script` changes.
-fn in_mount_namespace(s: &Sandbox, script: &str, words: &[&str]) -> command::Outcome {
+pub(super) fn in_mount_namespace(s: &Sandbox, script: &str, words: &[&str]) -> command::Outcome {
     let (runtime, output) = s.command(words);
     let mut command = std::process::Command::new("unshare");
     let script = format!("{script} && exec \"$@\"");

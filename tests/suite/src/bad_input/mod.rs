@@ -6,6 +6,7 @@ mod host;
 mod image;
 mod kernel;
 mod monitor;
+mod network;
 mod request;
 mod settings;
 
@@ -22,7 +23,7 @@ type Row = (&'static str, &'static str, fn(Bundle) -> Bundle);
 /// A case that is a function.
 type Entry = (&'static str, fn(&Sandbox));
 
-/// All cases of the groups `bad-config` (any runtime) and `bad-image` (ours).
+/// All cases of the groups `bad-config` (any runtime), `bad-request`, `bad-image` and `bad-net` (ours).
 pub fn cases() -> Vec<Case> {
     let rows = |group: &'static str, rows: &[Row], base: fn(&Sandbox) -> Bundle| {
         let case = |&(name, word, change): &Row| {
@@ -42,6 +43,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(rows("bad-image", image::LINUX_ROWS, |s| s.bundle("b").linux()));
     cases.extend(rows("bad-image", kernel::ROWS, |s| s.bundle("b").spt("hello")));
     cases.extend(kernel::truncations());
+    let network = |&(name, run): &Entry| Case::new("bad-net", name, move |s| network::run(s, run));
+    cases.extend(network::CASES.iter().map(network));
     let ours = host::OURS.iter().chain(monitor::CASES).chain(settings::CASES);
     cases.extend(ours.map(|&(name, run)| Case::new("bad-image", name, run)));
     cases

@@ -11,6 +11,8 @@
 //! | 25 to 30, 36, 37, 42: EINTR, EAGAIN, ENOMEM, EIO, EPERM, ENOSYS, ENFILE at each call | `tests/sweep` |
 //! | 49: no space for a group | `tests/sweep`: `mkdirat` answered with ENOSPC |
 //! | 50: the systemd driver | refused by name: `review/options-that-are-not-built-are-refused-in-words` |
+//! | 53, 55: a tap's name and an ingress that are taken | `bad-net` |
+//! | 56: an answer of netlink that is lost, cut or overrun | `tests/sweep`: `recvfrom`; fuzz target `netlink` |
 //!
 //! Stand-ins: 12 is a process that waits for a FUSE file system nobody answers for; 32 is a file size limit of
 //! nought, as kernels without quotas on tmpfs are common; 63 is a record that was made in another year.
@@ -19,6 +21,7 @@ mod concurrency;
 mod damage;
 mod deaths;
 mod limits;
+mod network;
 mod releases;
 mod state_root;
 mod stuck;
@@ -33,7 +36,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group.
 pub fn cases() -> Vec<Case> {
-    let tables: [&[Entry]; 8] = [
+    let tables: [&[Entry]; 9] = [
         deaths::CASES,
         concurrency::CASES,
         state_root::CASES,
@@ -41,6 +44,7 @@ pub fn cases() -> Vec<Case> {
         limits::CASES,
         stuck::CASES,
         surroundings::CASES,
+        network::CASES,
         releases::CASES,
     ];
     tables.concat().into_iter().map(|(name, run)| Case::new("faults", name, run)).collect()

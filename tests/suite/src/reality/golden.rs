@@ -20,10 +20,12 @@ use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, and what is tested in their place.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
+    ("linux-qemu-net-unknown-gateway", "urunc-sys: the tap answers for a gateway"),
+    ("network-of-the-host-unconnected", "bad-net: the host's network, unconnected"),
     ("network-unknown-at-create", "the plan before start"),
     ("seccomp-qemu", "bad-image: a profile under which nothing can be executed"),
     ("process", "the group lifecycle"),

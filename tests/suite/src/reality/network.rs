@@ -1,12 +1,19 @@
 //! A named network namespace with one end of a veth pair, as an engine makes it.
 
+use crate::bundle::Bundle;
+use crate::image::{SPT, idle_with, replaced};
 use crate::sandbox::Sandbox;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use urunc_plan::NetFacts;
-use urunc_plan::input::{DefaultRoute, NetDevice};
+use urunc_plan::input::{NetDevice, Route};
+use urunc_plan::solo5::Declared;
+
+/// Each has a name of its own.
+static PEERS: AtomicU32 = AtomicU32::new(0);
 
 /// Removes the namespace of a case, also after a failure.
 pub(crate) struct Network<'a>(pub(crate) &'a Sandbox);
@@ -40,8 +47,9 @@ impl Network<'_> {
             ipv4: vec![(Ipv4Addr::new(172, 17, 0, 2), 16)],
             ..NetDevice::default()
         };
-        let route = DefaultRoute { index: 2, gateway: Some(Ipv4Addr::new(172, 17, 0, 1)), metric: 0 };
-        NetFacts { devices: vec![device], default_routes: vec![route], ..NetFacts::default() }
+        let gateway = Some(Ipv4Addr::new(172, 17, 0, 1).into());
+        let route = Route { index: 2, gateway, ..Route::default() };
+        NetFacts { devices: vec![device], routes: vec![route], ..NetFacts::default() }
     }
 
     /// Makes the namespace with these devices and routes; returns its path.
@@ -53,23 +61,50 @@ impl Network<'_> {
         for device in &facts.devices {
             let (name, index) = (&device.name, device.index);
             let (mac, mtu) = (&device.mac, device.mtu);
+            let peer = peer(PEERS.fetch_add(1, Ordering::Relaxed));
             // From within: Debian 12's kernel refuses a name that the caller's namespace has, too, and that has an eth0.
             ip(&format!(
-                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name suite{own} netns {own}",
+                "-n {tag} link add {name} index {index} address {mac} mtu {mtu} type {} peer name {peer} netns {own}",
                 device.kind
             ));
+            // What the kernel adds by itself is no part of the facts. It has IPv6 from this MTU on.
+            if device.mtu >= 1280 {
+                ip(&format!("-n {tag} link set {name} addrgenmode none"));
+            }
             for (address, prefix) in &device.ipv4 {
                 ip(&format!("-n {tag} addr add {address}/{prefix} dev {name}"));
+            }
+            for (address, prefix) in &device.ipv6 {
+                ip(&format!("-n {tag} addr add {address}/{prefix} dev {name} nodad"));
             }
             if device.up {
                 ip(&format!("-n {tag} link set {name} up"));
             }
-            for route in facts.default_routes.iter().filter(|route| route.index == index) {
-                let gateway = route.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
-                ip(&format!("-n {tag} route add default{gateway} dev {name} metric {} onlink", route.metric));
-            }
+            Self::lead(tag, device, facts);
         }
         Self::path(s).display().to_string()
+    }
+
+    /// Name of the other end of the last device made.
+    pub(crate) fn last_peer() -> String {
+        peer(PEERS.load(Ordering::Relaxed).saturating_sub(1))
+    }
+
+    /// Adds the routes and neighbours of a device.
+    fn lead(tag: &str, device: &NetDevice, facts: &NetFacts) {
+        let (name, index) = (&device.name, device.index);
+        // First those that gateways are reached by.
+        let mut routes: Vec<&Route> = facts.routes.iter().filter(|route| route.index == index).collect();
+        routes.sort_by_key(|route| route.gateway.is_some());
+        for Route { destination: (address, prefix), gateway, metric, .. } in routes {
+            let via = gateway.map(|gateway| format!(" via {gateway} onlink")).unwrap_or_default();
+            ip(&format!("-n {tag} route append {address}/{prefix}{via} dev {name} metric {metric}"));
+        }
+        for neighbour in facts.neighbours.iter().filter(|neighbour| neighbour.index == index) {
+            let state = if neighbour.permanent { "permanent" } else { "stale" };
+            let (address, mac) = (neighbour.address, &neighbour.mac);
+            ip(&format!("-n {tag} neigh add {address} lladdr {mac} dev {name} nud {state}"));
+        }
     }
 
     /// What the namespace holds.
@@ -86,4 +121,38 @@ impl Network<'_> {
             ip(&format!("netns delete {}", s.tag));
         }
     }
+}
+
+fn peer(number: u32) -> String {
+    format!("suite{}x{number}", std::process::id())
+}
+
+/// Runs a command in the namespace of the case; its output.
+pub(crate) fn inside(s: &Sandbox, command: &str) -> String {
+    let output =
+        Command::new("ip").args(["netns", "exec", &s.tag]).args(command.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All that connecting could change in the namespace of the case.
+pub(crate) fn inventory(s: &Sandbox) -> String {
+    let names = inside(s, "ls /sys/class/net");
+    let filters = names.lines().flat_map(|name| {
+        let command = |hook: &str| {
+            let words = ["netns", "exec", &s.tag, "tc", "-d", "filter", "show", "dev", name, hook];
+            String::from_utf8(Command::new("ip").args(words).output().unwrap().stdout).unwrap()
+        };
+        [command("ingress"), command("egress")]
+    });
+    let rest = ["ip -d -j addr", "ip route show table all", "ip -6 route show table all", "tc -d qdisc show"];
+    filters.chain(rest.map(|command| inside(s, command))).collect()
+}
+
+/// A guest that idles and declares one network device.
+pub(crate) fn service(bundle: Bundle, network: &str) -> Bundle {
+    let device = Declared { name: "service".into(), net: true };
+    bundle
+        .unikernel(&idle_with(&[device]), &replaced(&SPT, "unikernelType", "mirage"))
+        .namespace("network", Some(network))
 }

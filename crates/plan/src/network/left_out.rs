@@ -1,0 +1,43 @@
+//! What the container has and the guest does not get.
+
+use super::device::is_connectable;
+use crate::error::excerpt;
+use crate::input::{NetDevice, NetFacts, Route};
+use crate::launch::{Notice, Tap};
+
+/// Most entries of the notice.
+const SHOWN: usize = 5;
+
+/// Other devices, other addresses, and routes by other gateways.
+pub fn left_out(net: &NetFacts, tap: &Tap) -> Option<Notice> {
+    let (own, others): (Vec<_>, Vec<_>) =
+        net.devices.iter().partition(|device| device.index == tap.device_index);
+    let others = others.into_iter().filter(|device| is_connectable(device));
+    let left = own.iter().flat_map(|device| addresses(device, tap));
+    let left = left.chain(others.map(|device| format!("device {}", excerpt(&device.name))));
+    let mut left: Vec<String> = left.chain(routes(net, tap)).collect();
+    if left.is_empty() {
+        return None;
+    }
+    if left.len() > SHOWN {
+        let more = left.split_off(SHOWN - 1).len();
+        left.push(format!("{more} more"));
+    }
+    let text = format!("the guest does not get {}", left.join(", "));
+    Some(Notice { warn: false, text })
+}
+
+fn addresses(device: &NetDevice, tap: &Tap) -> Vec<String> {
+    let ipv4 = device.ipv4.iter().filter(|own| Some(**own) != tap.ipv4);
+    let ipv6 = device.ipv6.iter().filter(|own| Some(**own) != tap.ipv6 && !own.0.is_unicast_link_local());
+    let ipv4 = ipv4.map(|(address, prefix)| format!("address {address}/{prefix}"));
+    ipv4.chain(ipv6.map(|(address, prefix)| format!("address {address}/{prefix}"))).collect()
+}
+
+fn routes(net: &NetFacts, tap: &Tap) -> impl Iterator<Item = String> {
+    let routes =
+        net.routes.iter().filter(|route| route.index == tap.device_index && route.destination.1 != 0);
+    routes.filter_map(|Route { destination: (address, prefix), gateway, .. }| {
+        Some(format!("route {address}/{prefix} by {}", (*gateway)?))
+    })
+}

@@ -1,0 +1,134 @@
+//! A gateway that the guest cannot ask for by itself: the tap answers in its place.
+//!
+//! The tap gets the gateway's hardware address as its own and the address that the guest is shown as a local one, and
+//! the namespace's ARP answers for it (arp(7)). All of it ends with the tap.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use urunc_plan::input::Neighbour;
+use urunc_plan::launch::GatewayProxy;
+
+use super::facts::{self, AF_INET};
+use super::message::{Message, NLM_F_CREATE, NLM_F_DUMP, Reply, u16_at, u32_at};
+use super::netlink::{Changes, Refusal, Socket};
+use super::{in_namespace, redirect};
+use crate::error::{Result, SysError};
+use crate::process;
+
+/// ARP asks three times, once a second (`mcast_solicit` and `retrans_time` of arp(7)), and says that nobody answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// `linux/neighbour.h`, `linux/rtnetlink.h`.
+const NDA_DST: u16 = 1;
+const NTF_USE: u8 = 1;
+const NUD_FAILED: u16 = 0x20;
+const RTMGRP_NEIGH: u32 = 4;
+/// `linux/if_addr.h`.
+const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+/// `linux/if_link.h`, `linux/ip.h`.
+const IFLA_INET_CONF: u16 = 1;
+const IPV4_DEVCONF_RP_FILTER: u16 = 8;
+const IPV4_DEVCONF_ARP_IGNORE: u16 = 19;
+const IPV4_DEVCONF_ACCEPT_LOCAL: u16 = 23;
+/// `linux/netconf.h`: the setting for all devices, which holds where it is stricter than a device's own.
+const RTM_GETNETCONF: u16 = 82;
+const NETCONFA_IFINDEX: u16 = 1;
+const NETCONFA_RP_FILTER: u16 = 3;
+const NETCONFA_IFINDEX_ALL: u32 = 0xffff_ffff;
+/// Sources must be reached over the device that they came from; 2 is satisfied with any device.
+const STRICT: u32 = 1;
+
+type Mac = [u8; 6];
+
+/// The gateway's hardware address: the planned one, or what it answers to ARP over `device`.
+pub(super) fn address(netns: BorrowedFd<'_>, device: (u32, &str), proxy: &GatewayProxy) -> Result<Mac> {
+    let text = if proxy.mac.is_empty() { asked(netns, device, proxy.gateway)? } else { proxy.mac.clone() };
+    let bytes: Vec<u8> = text.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let error = |errno| SysError::new("use hardware address", &*text, errno);
+    <Mac>::try_from(bytes).map_err(|_| error(Errno::INVAL))
+}
+
+/// Has the kernel ask, and waits for what comes of it.
+fn asked(netns: BorrowedFd<'_>, (index, name): (u32, &str), gateway: Ipv4Addr) -> Result<String> {
+    let (mut socket, changes) = in_namespace(netns, || Ok((Socket::open()?, Changes::open(RTMGRP_NEIGH)?)))?;
+    let failed = |refusal: Refusal| refusal.on("ask for the gateway over", name);
+    let request = Message::new(libc::RTM_NEWNEIGH, NLM_F_CREATE, &ndmsg(index, NTF_USE));
+    socket.call(&request.attr(NDA_DST, &gateway.octets())).map_err(failed)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // A change is the reason to look again, never the answer: anybody in the namespace may send one.
+        let replies =
+            socket.call(&Message::new(libc::RTM_GETNEIGH, NLM_F_DUMP, &ndmsg(0, 0))).map_err(failed)?;
+        let is_gateway = |found: &Neighbour| found.index == index && found.address == IpAddr::from(gateway);
+        if let Some(found) = replies.iter().filter_map(facts::neighbour).find(is_gateway) {
+            return Ok(found.mac);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let silent = replies.iter().any(|reply| has_failed(reply, index, gateway));
+        if silent || process::wait_readable(&[changes.as_fd()], Some(left))? != [true] {
+            let why = std::io::Error::new(ErrorKind::HostUnreachable, "it answers no ARP request");
+            return Err(SysError::new("ask for the gateway", gateway.to_string(), why));
+        }
+        changes.clear();
+    }
+}
+
+/// `struct ndmsg` of IPv4: family, padding, index, state, flags, type.
+fn ndmsg(index: u32, flags: u8) -> Vec<u8> {
+    [&[AF_INET, 0, 0, 0][..], &index.to_ne_bytes(), &[0, 0, flags, 0]].concat()
+}
+
+fn has_failed(reply: &Reply, index: u32, gateway: Ipv4Addr) -> bool {
+    u32_at(&reply.body, 4) == Some(index)
+        && u16_at(&reply.body, 8) == Some(NUD_FAILED)
+        && reply.attrs(ndmsg(0, 0).len()).get(NDA_DST) == Some(&gateway.octets())
+}
+
+/// Makes the tap answer for `shown` with `mac`. Its ingress must have our redirect already.
+pub(super) fn answer(
+    socket: &mut Socket,
+    (index, name): (u32, &str),
+    shown: Ipv4Addr,
+    mac: Mac,
+) -> Result<()> {
+    refuse_strict_filter(socket)?;
+    let failed = |refusal: Refusal| refusal.on("answer for the gateway on", name);
+    // The guest's address is the namespace's, too: a question from it is one from ourselves.
+    let settings =
+        [(IPV4_DEVCONF_ACCEPT_LOCAL, 1), (IPV4_DEVCONF_RP_FILTER, 0), (IPV4_DEVCONF_ARP_IGNORE, 0)];
+    let message = Message::new(libc::RTM_NEWLINK, 0, &facts::ifinfomsg(index, 0))
+        .attr(libc::IFLA_ADDRESS, &mac)
+        .nest(libc::IFLA_AF_SPEC, |families| {
+            families.nest(AF_INET.into(), |family| {
+                family.nest(IFLA_INET_CONF, |list| {
+                    settings.iter().fold(list, |list, &(setting, value)| list.number(setting, value))
+                })
+            })
+        });
+    socket.call(&message).map_err(failed)?;
+    // struct ifaddrmsg: family, prefix length, flags, scope, index.
+    let body = [&[AF_INET, 32, 0, libc::RT_SCOPE_LINK][..], &index.to_ne_bytes()].concat();
+    let message = Message::new(libc::RTM_NEWADDR, NLM_F_CREATE, &body)
+        .attr(libc::IFA_LOCAL, &shown.octets())
+        .number(libc::IFA_FLAGS, IFA_F_NOPREFIXROUTE);
+    socket.call(&message).map_err(failed)?;
+    redirect::keep_arp(socket, index, shown).map_err(failed)
+}
+
+/// A strict reverse path filter for all devices drops the guest's question, and is not ours to change.
+fn refuse_strict_filter(socket: &mut Socket) -> Result<()> {
+    const NAME: &str = "net.ipv4.conf.all.rp_filter";
+    let message =
+        Message::new(RTM_GETNETCONF, 0, &[AF_INET, 0, 0, 0]).number(NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL);
+    let replies = socket.call(&message).map_err(|refusal| refusal.on("read", NAME))?;
+    let value = replies.iter().find_map(|reply| reply.attrs(4).number(NETCONFA_RP_FILTER));
+    if value == Some(STRICT) {
+        let why =
+            "1 keeps the tap from answering for the gateway; use 2 or 0 in the container's network namespace";
+        return Err(SysError::new("accept", NAME, std::io::Error::new(ErrorKind::InvalidInput, why)));
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The group `net-linux`: Debian's kernel on QEMU in the networks that engines make, as a client at the other end of the
+//! veth pair sees it. The client is the process of the case itself, in a network namespace of its own.
+
+use crate::harness::Case;
+use crate::reality::network::{Network, ip};
+use crate::sandbox::Sandbox;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::json;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use urunc_plan::NetFacts;
+use urunc_plan::input::{NetDevice, Route};
+
+/// Emulated, a kernel takes seconds to boot, and many of them beside others.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Length of the guest's long page.
+const LONG: usize = 100_000;
+
+/// All cases of the group; ours only.
+pub fn cases() -> Vec<Case> {
+    let case = |name: &'static str, run: fn(&Sandbox)| Case::new("net-linux", name, run);
+    vec![
+        case("a-long-page-with-mtu-1400", |s| long_page(s, 1400)),
+        case("a-long-page-with-mtu-9000", |s| long_page(s, 9000)),
+        case("a-gateway-outside-of-the-subnet", far_gateway),
+        case("ipv6-alone-on-a-device-called-net1", ipv6_alone),
+        case("both-families", both_families),
+    ]
+}
+
+fn long_page(s: &Sandbox, mtu: u32) {
+    let facts = NetFacts {
+        devices: vec![NetDevice { mtu, ..ipv4() }],
+        routes: vec![gateway()],
+        ..NetFacts::default()
+    };
+    let client = ["addr add 10.7.0.1/24 dev {peer}"];
+    with_guest(s, &facts, &client, || assert_eq!(get("10.7.0.2", "/bytes").len(), LONG));
+}
+
+/// The client is more than one hop away, so that the guest needs its gateway.
+fn far_gateway(s: &Sandbox) {
+    let device = NetDevice { ipv4: vec![([10, 244, 1, 5].into(), 32)], ..ipv4() };
+    let far = Route { gateway: Some([169, 254, 1, 1].into()), ..gateway() };
+    let facts = NetFacts { devices: vec![device], routes: vec![far], ..NetFacts::default() };
+    let client = [
+        "addr add 169.254.1.1/32 dev {peer}",
+        "addr add 192.0.2.1/32 dev lo",
+        "route add 10.244.1.5 dev {peer} src 192.0.2.1",
+    ];
+    with_guest(s, &facts, &client, || assert_eq!(get("10.244.1.5", "/bytes").len(), LONG));
+}
+
+fn ipv6_alone(s: &Sandbox) {
+    let device = NetDevice { name: "net1".into(), ipv4: vec![], ..with_ipv6() };
+    let facts = NetFacts { devices: vec![device], routes: vec![gateway6()], ..NetFacts::default() };
+    let client = ["addr add fd00:7::1/64 dev {peer} nodad"];
+    with_guest(s, &facts, &client, || assert_eq!(get("fd00:7::2", "/bytes").len(), LONG));
+}
+
+/// The page names the guest's host, and the other one its nameservers.
+fn both_families(s: &Sandbox) {
+    let routes = vec![gateway(), gateway6()];
+    let facts = NetFacts { devices: vec![with_ipv6()], routes, ..NetFacts::default() };
+    let client = ["addr add 10.7.0.1/24 dev {peer}", "addr add fd00:7::1/64 dev {peer} nodad"];
+    with_guest(s, &facts, &client, || {
+        for address in ["10.7.0.2", "fd00:7::2"] {
+            let page = get(address, "/");
+            assert!(page.starts_with("hello from Linux ") && page.trim_end().ends_with(" on web"), "{page}");
+            assert_eq!(get(address, "/resolv.conf"), "nameserver 10.7.0.53\nnameserver fd00:7::53\n");
+        }
+    });
+}
+
+fn ipv4() -> NetDevice {
+    let mut facts = Network::usual();
+    NetDevice { ipv4: vec![([10, 7, 0, 2].into(), 24)], ..facts.devices.remove(0) }
+}
+
+fn with_ipv6() -> NetDevice {
+    NetDevice { ipv6: vec![("fd00:7::2".parse().expect("an address"), 64)], ..ipv4() }
+}
+
+fn gateway() -> Route {
+    Route { index: 2, gateway: Some([10, 7, 0, 1].into()), ..Route::default() }
+}
+
+fn gateway6() -> Route {
+    let destination = ("::".parse().expect("an address"), 0);
+    Route { destination, gateway: "fd00:7::1".parse().ok(), metric: 1024, ..gateway() }
+}
+
+/// Runs `work` while the guest serves. `client` are the words of `ip` that give this end its addresses.
+fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce()) {
+    move_away(s);
+    let _network = Network(s);
+    let path = Network::make(s, facts);
+    let peer = Network::last_peer();
+    for words in [&["link set lo up", "link set {peer} up"], client].concat() {
+        ip(&words.replace("{peer}", &peer));
+    }
+    let resolv = s.dir.join("resolv.conf");
+    fs::write(&resolv, "nameserver 127.0.0.11\nnameserver 10.7.0.53\nnameserver fd00:7::53\n")
+        .expect("a file");
+    let mount =
+        json!({"destination": "/etc/resolv.conf", "type": "bind", "source": resolv, "options": ["rbind"]});
+    let bundle = s.bundle("b").unikernel(&[], &KEYS).namespace("network", Some(&path));
+    for name in ["vmlinuz", "initrd"] {
+        fs::copy(image().join(name), bundle.rootfs().join(name)).expect("scripts/linux-image.sh makes it");
+    }
+    let bundle = bundle.with("/mounts", json!([mount])).with("/hostname", json!("web"));
+    let bundle = bundle.with("/linux/resources/memory", json!({"limit": 256 << 20}));
+    let c = s.container("a", &bundle.with("/process/args", json!(["/app", "serve"])));
+    c.launch();
+    work();
+    assert_eq!(c.status(), "running");
+    c.kill("KILL").ok();
+    c.until_stopped();
+    c.delete().ok();
+}
+
+/// Into a new network namespace, which has no name any more.
+fn move_away(s: &Sandbox) {
+    let name = s.id("client");
+    ip(&format!("netns add {name}"));
+    let namespace = fs::File::open(format!("/run/netns/{name}")).expect("a namespace");
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("a namespace");
+    ip(&format!("netns delete {name}"));
+}
+
+const KEYS: [(&str, &str); 4] =
+    [("unikernelType", "linux"), ("hypervisor", "qemu"), ("binary", "/vmlinuz"), ("initrd", "/initrd")];
+
+/// What `scripts/linux-image.sh` made, `LINUX` (default: `dist/linux`).
+fn image() -> PathBuf {
+    let path = std::env::var("LINUX").unwrap_or_else(|_| "dist/linux".into());
+    Path::new(&path)
+        .canonicalize()
+        .unwrap_or_else(|e| panic!("{path}: {e}: run scripts/linux-image.sh {path}"))
+}
+
+/// The body of a page, as soon as somebody serves it.
+fn get(address: &str, page: &str) -> String {
+    let to = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 80);
+    let deadline = Instant::now() + PATIENCE;
+    let mut stream = loop {
+        match TcpStream::connect_timeout(&to, Duration::from_secs(1)) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(Instant::now() < deadline, "{to} cannot be reached: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    write!(stream, "GET {page} HTTP/1.0\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("a page");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no page: {answer}"));
+    assert!(head.starts_with("HTTP/1.0 200 ") || head.starts_with("HTTP/1.1 200 "), "{head}");
+    body.to_owned()
+}
