@@ -336,11 +336,7 @@ fn redirects_that_are_there_already() {
         routes(),
         &expect!["network: device eth0 is already redirected to tap0_urunc, by another start"],
     );
-    check(
-        vec![redirected(11)],
-        routes(),
-        &expect!["network: device eth0 is already redirected to device 11, by another start"],
-    );
+    check(vec![redirected(11)], routes(), &expect!["tap0_urunc on eth0 (2), gateway None"]);
 }
 
 #[test]
