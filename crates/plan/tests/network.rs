@@ -67,6 +67,7 @@ fn docker_bridge() {
             "127.0.0.11"
           ],
           "proxy": null,
+          "proxy6": null,
           "leftovers": []
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&plan).unwrap());

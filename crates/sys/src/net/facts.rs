@@ -29,7 +29,7 @@ const NUD_PERMANENT: u16 = 0x80;
 const NUD_KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10 | NUD_PERMANENT;
 /// `bits/socket.h`, as wide as it is in messages.
 pub(super) const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET6: u8 = 10;
 
 /// Reads the namespace that `socket` belongs to.
 pub(super) fn gather(socket: &mut Socket) -> Result<NetFacts> {
