@@ -63,6 +63,7 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         gateway6: gateway6(net, device),
         nameservers: net.nameservers.clone(),
         proxy: None,
+        proxy6: None,
         leftovers: left.iter().map(|tap| leftover(tap)).collect(),
     }))
 }

@@ -4,12 +4,12 @@
 #[path = "support/namespace.rs"]
 mod namespace;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use namespace::{eth0, facts, request};
 use urunc_plan::NetFacts;
 use urunc_plan::input::{Neighbour, NetDevice, Route};
-use urunc_plan::launch::GatewayProxy;
+use urunc_plan::launch::{GatewayProxy, GatewayProxy6};
 use urunc_plan::machine::Addressing;
 use urunc_plan::network::{reach, tap};
 
@@ -66,4 +66,27 @@ fn gateways_that_a_guest_cannot_reach_by_itself() {
     assert_eq!(reached(pod, None, None, Own), "by itself");
     let ipv6 = "network: the IPv4 default route over eth0 has the gateway fe80::1, a guest needs an IPv4 one";
     assert_eq!(reached(pod, "fe80::1".parse().ok(), None, AnyGateway), ipv6);
+}
+
+#[test]
+fn a_silent_gateway_of_ipv6() {
+    let gateway: Ipv6Addr = "fe80::1".parse().unwrap();
+    let device = NetDevice { ipv4: vec![], ipv6: vec![("fd00::2".parse().unwrap(), 64)], ..eth0() };
+    let route = Route {
+        destination: (Ipv6Addr::UNSPECIFIED.into(), 0),
+        index: 2,
+        gateway: Some(gateway.into()),
+        metric: 0,
+    };
+    let mac = "ee:ee:ee:ee:ee:ee".to_owned();
+    for (permanent, index) in [(true, 2), (false, 2), (true, 3)] {
+        let neighbour = Neighbour { index, address: gateway.into(), mac: mac.clone(), permanent };
+        let net =
+            NetFacts { neighbours: vec![neighbour], ..facts(vec![device.clone()], vec![route.clone()]) };
+        let plan = tap(&request(), &net, false).unwrap().unwrap();
+        let proxy = reach(plan.clone(), &net, Addressing::GatewayInSubnet).unwrap().proxy6;
+        let expected = GatewayProxy6 { gateway, mac: mac.clone() };
+        assert_eq!(proxy, Some(expected).filter(|_| permanent && index == 2));
+        assert_eq!(reach(plan, &net, Addressing::Own).unwrap().proxy6, None);
+    }
 }

@@ -67,6 +67,7 @@ fn docker_bridge() {
             "127.0.0.11"
           ],
           "proxy": null,
+          "proxy6": null,
           "leftovers": []
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&plan).unwrap());
@@ -336,11 +337,7 @@ fn redirects_that_are_there_already() {
         routes(),
         &expect!["network: device eth0 is already redirected to tap0_urunc, by another start"],
     );
-    check(
-        vec![redirected(11)],
-        routes(),
-        &expect!["network: device eth0 is already redirected to device 11, by another start"],
-    );
+    check(vec![redirected(11)], routes(), &expect!["tap0_urunc on eth0 (2), gateway None"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use urunc_plan::NetFacts;
-use urunc_plan::input::{NetDevice, Route};
+use urunc_plan::input::{Neighbour, NetDevice, Route};
 
 /// Emulated, a kernel takes seconds to boot, and many of them beside others.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         case("a-long-page-with-mtu-1400", |s| long_page(s, 1400)),
         case("a-long-page-with-mtu-9000", |s| long_page(s, 9000)),
         case("a-gateway-outside-of-the-subnet", far_gateway),
+        case("gateways-that-answer-nobody", silent_gateways),
         case("ipv6-alone-on-a-device-called-net1", ipv6_alone),
         case("both-families", both_families),
     ]
@@ -53,6 +54,30 @@ fn far_gateway(s: &Sandbox) {
         "route add 10.244.1.5 dev {peer} src 192.0.2.1",
     ];
     with_guest(s, &facts, &client, || assert_eq!(get("10.244.1.5", "/bytes").len(), LONG));
+}
+
+/// Nobody has the gateways' addresses: their hardware address is known to the namespace alone.
+fn silent_gateways(s: &Sandbox) {
+    const MAC: &str = "0e:00:00:00:00:01";
+    let far: [IpAddr; 2] = [[169, 254, 1, 1].into(), "fe80::1".parse().expect("an address")];
+    let neighbour = |address| Neighbour { index: 2, address, mac: MAC.into(), permanent: true };
+    let device = NetDevice { ipv4: vec![([10, 244, 1, 5].into(), 32)], ..with_ipv6() };
+    let routes = [gateway(), gateway6()].into_iter().zip(far);
+    let routes = routes.map(|(route, far)| Route { gateway: Some(far), ..route }).collect();
+    let neighbours = far.map(neighbour).to_vec();
+    let facts = NetFacts { devices: vec![device], routes, neighbours, ..NetFacts::default() };
+    let client = [
+        &format!("link set {{peer}} address {MAC}"),
+        "addr add 192.0.2.1/32 dev lo",
+        "route add 10.244.1.5 dev {peer} src 192.0.2.1",
+        "addr add 2001:db8::1/128 dev lo nodad",
+        "route add fd00:7::2 dev {peer} src 2001:db8::1",
+    ];
+    with_guest(s, &facts, &client, || {
+        for address in ["10.244.1.5", "fd00:7::2"] {
+            assert_eq!(get(address, "/bytes").len(), LONG);
+        }
+    });
 }
 
 fn ipv6_alone(s: &Sandbox) {

@@ -42,6 +42,9 @@ pub struct Tap {
     /// Help for a guest that could not reach its gateway by itself.
     #[serde(default)]
     pub proxy: Option<GatewayProxy>,
+    /// As [`Tap::proxy`], of IPv6.
+    #[serde(default)]
+    pub proxy6: Option<GatewayProxy6>,
     /// Taps of unikernels that are no more: removed before this one is made.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,
@@ -68,6 +71,15 @@ pub struct GatewayProxy {
     /// The gateway.
     pub gateway: Ipv4Addr,
     /// Its hardware address; empty: it is asked for when the tap is connected.
+    pub mac: String,
+}
+
+/// A gateway of IPv6 that may not answer the guest's neighbour solicitations; the tap does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayProxy6 {
+    /// The gateway.
+    pub gateway: Ipv6Addr,
+    /// Its hardware address.
     pub mac: String,
 }
 

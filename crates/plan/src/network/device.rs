@@ -107,10 +107,14 @@ pub(super) fn check(device: &NetDevice, net: &NetFacts, reclaimed: &[u32]) -> Re
                 "device {name} already has an ingress or clsact qdisc of another owner, which is left as it is"
             )));
         }
-        Ingress::Redirect(target) if target != 0 && !reclaimed.contains(&target) => {
-            let led = net.devices.iter().find(|other| other.index == target);
-            let led = led.map_or_else(|| format!("device {target}"), |other| excerpt(&other.name));
-            return Err(refused(format!("device {name} is already redirected to {led}, by another start")));
+        // A device that is not there has gone since.
+        Ingress::Redirect(target) if !reclaimed.contains(&target) => {
+            if let Some(led) = net.devices.iter().find(|other| other.index == target) {
+                let led = excerpt(&led.name);
+                return Err(refused(format!(
+                    "device {name} is already redirected to {led}, by another start"
+                )));
+            }
         }
         _ => {}
     }

@@ -29,10 +29,12 @@ const NUD_PERMANENT: u16 = 0x80;
 const NUD_KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10 | NUD_PERMANENT;
 /// `bits/socket.h`, as wide as it is in messages.
 pub(super) const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET6: u8 = 10;
 
 /// Reads the namespace that `socket` belongs to.
 pub(super) fn gather(socket: &mut Socket) -> Result<NetFacts> {
+    // First: a tap that another start connects meanwhile has its owner record before it has a redirect.
+    let ingresses = redirect::ingresses(socket).map_err(|refusal| refusal.on("list", "ingress qdiscs"))?;
     let mut dump = |kind: u16, body: &[u8], what: &str| {
         socket.call(&Message::new(kind, NLM_F_DUMP, body)).map_err(|refusal| refusal.on("list", what))
     };
@@ -43,7 +45,6 @@ pub(super) fn gather(socket: &mut Socket) -> Result<NetFacts> {
         routes.extend(dump(libc::RTM_GETROUTE, &rtmsg(family), "routes")?);
     }
     let neighbours = dump(libc::RTM_GETNEIGH, &[0; NDMSG], "neighbours")?;
-    let ingresses = redirect::ingresses(socket).map_err(|refusal| refusal.on("list", "ingress qdiscs"))?;
     let mut facts = read(&links, &addresses, &routes, &neighbours);
     for device in &mut facts.devices {
         if let Some((_, ingress)) = ingresses.iter().find(|(index, _)| *index == device.index) {

@@ -87,14 +87,13 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
         tap::reclaim(&mut socket, leftover)?;
     }
     redirect::reclaim(&mut socket, device)?;
-    let proxy = tap.proxy.as_ref().map(|proxy| Ok((proxy, proxy::address(netns, device, proxy)?)));
-    let proxy = proxy.transpose()?;
+    let gateway = proxy::address(netns, device, tap)?;
     let cookie = redirect::cookie(&tap.alias);
     let index = tap::configure(&mut socket, tap, alias)?;
     let Port::Redirect = tap.port;
     redirect::add(&mut socket, (index, &tap.name), tap.device_index, &cookie)?;
-    if let Some((proxy, mac)) = proxy {
-        proxy::answer(&mut socket, (index, &tap.name), proxy.shown, mac)?;
+    if let Some(mac) = gateway {
+        proxy::answer(&mut socket, index, tap, mac)?;
     }
     // Last, because it alone outlives the tap: up to here the end of `fd` undoes everything.
     redirect::add(&mut socket, device, index, &cookie)?;

@@ -1,7 +1,7 @@
 //! A gateway that the guest cannot ask for by itself: the tap answers in its place.
 //!
 //! The tap gets the gateway's hardware address as its own and the address that the guest is shown as a local one, and
-//! the namespace's ARP answers for it (arp(7)). All of it ends with the tap.
+//! the namespace answers for it, by ARP (arp(7)) or neighbour discovery. All of it ends with the tap.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use urunc_plan::input::Neighbour;
-use urunc_plan::launch::GatewayProxy;
+use urunc_plan::launch::Tap;
 
-use super::facts::{self, AF_INET};
+use super::facts::{self, AF_INET, AF_INET6};
 use super::message::{Message, NLM_F_CREATE, NLM_F_DUMP, Reply, u16_at, u32_at};
 use super::netlink::{Changes, Refusal, Socket};
 use super::{in_namespace, redirect};
@@ -27,6 +27,7 @@ const NTF_USE: u8 = 1;
 const NUD_FAILED: u16 = 0x20;
 const RTMGRP_NEIGH: u32 = 4;
 /// `linux/if_addr.h`.
+const IFA_F_NODAD: u32 = 0x02;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 /// `linux/if_link.h`, `linux/ip.h`.
 const IFLA_INET_CONF: u16 = 1;
@@ -43,12 +44,26 @@ const STRICT: u32 = 1;
 
 type Mac = [u8; 6];
 
-/// The gateway's hardware address: the planned one, or what it answers to ARP over `device`.
-pub(super) fn address(netns: BorrowedFd<'_>, device: (u32, &str), proxy: &GatewayProxy) -> Result<Mac> {
-    let text = if proxy.mac.is_empty() { asked(netns, device, proxy.gateway)? } else { proxy.mac.clone() };
+/// The hardware address of the gateway that `tap` is to answer for: the planned one, or what it answers to ARP over
+/// `device`. `None` when there is none to answer for.
+pub(super) fn address(netns: BorrowedFd<'_>, device: (u32, &str), tap: &Tap) -> Result<Option<Mac>> {
+    let first = match &tap.proxy {
+        Some(proxy) if proxy.mac.is_empty() => Some(parsed(&asked(netns, device, proxy.gateway)?)?),
+        Some(proxy) => Some(parsed(&proxy.mac)?),
+        None => None,
+    };
+    let second = tap.proxy6.as_ref().map(|proxy| parsed(&proxy.mac)).transpose()?;
+    if first.is_some() && second.is_some() && first != second {
+        let why = "those of IPv4 and IPv6 have different hardware addresses, a tap has one";
+        let why = std::io::Error::new(ErrorKind::InvalidInput, why);
+        return Err(SysError::new("answer for the gateways of", device.1, why));
+    }
+    Ok(first.or(second))
+}
+
+fn parsed(text: &str) -> Result<Mac> {
     let bytes: Vec<u8> = text.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
-    let error = |errno| SysError::new("use hardware address", &*text, errno);
-    <Mac>::try_from(bytes).map_err(|_| error(Errno::INVAL))
+    <Mac>::try_from(bytes).map_err(|_| SysError::new("use hardware address", text, Errno::INVAL))
 }
 
 /// Has the kernel ask, and waits for what comes of it.
@@ -87,35 +102,47 @@ fn has_failed(reply: &Reply, index: u32, gateway: Ipv4Addr) -> bool {
         && reply.attrs(ndmsg(0, 0).len()).get(NDA_DST) == Some(&gateway.octets())
 }
 
-/// Makes the tap answer for `shown` with `mac`. Its ingress must have our redirect already.
-pub(super) fn answer(
-    socket: &mut Socket,
-    (index, name): (u32, &str),
-    shown: Ipv4Addr,
-    mac: Mac,
-) -> Result<()> {
-    refuse_strict_filter(socket)?;
-    let failed = |refusal: Refusal| refusal.on("answer for the gateway on", name);
-    // The guest's address is the namespace's, too: a question from it is one from ourselves.
-    let settings =
-        [(IPV4_DEVCONF_ACCEPT_LOCAL, 1), (IPV4_DEVCONF_RP_FILTER, 0), (IPV4_DEVCONF_ARP_IGNORE, 0)];
-    let message = Message::new(libc::RTM_NEWLINK, 0, &facts::ifinfomsg(index, 0))
-        .attr(libc::IFLA_ADDRESS, &mac)
-        .nest(libc::IFLA_AF_SPEC, |families| {
+/// Makes the tap answer for the gateways of its plan with `mac`. Its ingress must have our redirect already.
+pub(super) fn answer(socket: &mut Socket, index: u32, tap: &Tap, mac: Mac) -> Result<()> {
+    let failed = |refusal: Refusal| refusal.on("answer for the gateway on", &tap.name);
+    let set = || Message::new(libc::RTM_NEWLINK, 0, &facts::ifinfomsg(index, 0));
+    socket.call(&set().attr(libc::IFLA_ADDRESS, &mac)).map_err(failed)?;
+    if let Some(proxy) = &tap.proxy {
+        refuse_strict_filter(socket)?;
+        // The guest's address is the namespace's, too: a question from it is one from ourselves.
+        let settings =
+            [(IPV4_DEVCONF_ACCEPT_LOCAL, 1), (IPV4_DEVCONF_RP_FILTER, 0), (IPV4_DEVCONF_ARP_IGNORE, 0)];
+        let message = set().nest(libc::IFLA_AF_SPEC, |families| {
             families.nest(AF_INET.into(), |family| {
                 family.nest(IFLA_INET_CONF, |list| {
                     settings.iter().fold(list, |list, &(setting, value)| list.number(setting, value))
                 })
             })
         });
-    socket.call(&message).map_err(failed)?;
+        socket.call(&message).map_err(failed)?;
+        own(socket, index, proxy.shown.into()).map_err(failed)?;
+        redirect::keep_arp(socket, index, proxy.shown).map_err(failed)?;
+    }
+    if let Some(proxy) = &tap.proxy6 {
+        own(socket, index, proxy.gateway.into()).map_err(failed)?;
+        redirect::keep_solicitations(socket, index, proxy.gateway).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Gives the tap an address of its own, and no route to others.
+fn own(socket: &mut Socket, index: u32, address: IpAddr) -> std::result::Result<(), Refusal> {
     // struct ifaddrmsg: family, prefix length, flags, scope, index.
-    let body = [&[AF_INET, 32, 0, libc::RT_SCOPE_LINK][..], &index.to_ne_bytes()].concat();
+    let (family, bytes) = match address {
+        IpAddr::V4(address) => (AF_INET, address.octets().to_vec()),
+        IpAddr::V6(address) => (AF_INET6, address.octets().to_vec()),
+    };
+    let length = u8::try_from(bytes.len() * 8).unwrap_or_default();
+    let body = [&[family, length, 0, libc::RT_SCOPE_LINK][..], &index.to_ne_bytes()].concat();
     let message = Message::new(libc::RTM_NEWADDR, NLM_F_CREATE, &body)
-        .attr(libc::IFA_LOCAL, &shown.octets())
-        .number(libc::IFA_FLAGS, IFA_F_NOPREFIXROUTE);
-    socket.call(&message).map_err(failed)?;
-    redirect::keep_arp(socket, index, shown).map_err(failed)
+        .attr(libc::IFA_LOCAL, &bytes)
+        .number(libc::IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+    socket.call(&message).map(drop)
 }
 
 /// A strict reverse path filter for all devices drops the guest's question, and is not ours to change.

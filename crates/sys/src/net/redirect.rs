@@ -4,7 +4,7 @@
 //! container's id: it stays readable when the target device is gone, and tells our objects from everybody else's.
 
 use std::hash::Hasher;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
 
@@ -34,6 +34,7 @@ const TC_ACT_STOLEN: u32 = 4;
 const TCA_EGRESS_REDIR: u32 = 1;
 /// `linux/if_ether.h`.
 const ETH_P_ARP: u16 = 0x0806;
+const ETH_P_IPV6: u16 = 0x86dd;
 /// Size of `struct tcmsg`, and where its members are.
 const TCMSG: usize = 20;
 const TCM_IFINDEX: usize = 4;
@@ -124,17 +125,40 @@ pub(super) fn keep_arp(
     index: u32,
     address: Ipv4Addr,
 ) -> std::result::Result<(), Refusal> {
-    // struct tc_u32_key: mask, value, offset, offset mask. The operation is the second half of the word at 4.
-    let key = |mask: u32, value: u32, offset: u32| {
-        [mask.to_be_bytes(), value.to_be_bytes(), offset.to_ne_bytes(), [0; 4]].concat()
-    };
+    let keys = [(0xffff, 1, 4), (u32::MAX, address.into(), 24)];
+    keep(socket, index, (PREFERENCE - 1, ETH_P_ARP), &keys)
+}
+
+/// As [`keep_arp`], the neighbour solicitations for `address` (RFC 4861, section 4.3): next header ICMPv6, type, target.
+pub(super) fn keep_solicitations(
+    socket: &mut Socket,
+    index: u32,
+    address: Ipv6Addr,
+) -> std::result::Result<(), Refusal> {
+    let mut keys = vec![(0xff00, 58 << 8, 4), (0xff00_0000, 135 << 24, 40)];
+    let words = address.octets();
+    let words = words.chunks_exact(4).filter_map(|word| word.first_chunk().copied().map(u32::from_be_bytes));
+    keys.extend(words.zip([48, 52, 56, 60]).map(|(word, offset)| (u32::MAX, word, offset)));
+    keep(socket, index, (PREFERENCE - 2, ETH_P_IPV6), &keys)
+}
+
+/// A filter without an action. `keys` are mask, value and offset in the network header.
+fn keep(
+    socket: &mut Socket,
+    index: u32,
+    (preference, protocol): (u32, u16),
+    keys: &[(u32, u32, u32)],
+) -> std::result::Result<(), Refusal> {
     let mut selector = vec![0; 16];
     selector[0] = TC_U32_TERMINAL;
-    selector[2] = 2;
-    selector.extend(key(0xffff, 1, 4));
-    selector.extend(key(u32::MAX, address.into(), 24));
-    let preference = (PREFERENCE - 1) << 16 | u32::from(ETH_P_ARP.to_be());
-    socket.call(&u32_filter(index, preference, |options| options.attr(TCA_U32_SEL, &selector))).map(drop)
+    selector[2] = u8::try_from(keys.len()).unwrap_or_default();
+    // struct tc_u32_key: mask, value, offset, offset mask.
+    for (mask, value, offset) in keys {
+        let key = [mask.to_be_bytes(), value.to_be_bytes(), offset.to_ne_bytes(), [0; 4]];
+        selector.extend(key.concat());
+    }
+    let info = preference << 16 | u32::from(protocol.to_be());
+    socket.call(&u32_filter(index, info, |options| options.attr(TCA_U32_SEL, &selector))).map(drop)
 }
 
 fn u32_filter(index: u32, info: u32, options: impl FnOnce(Message) -> Message) -> Message {

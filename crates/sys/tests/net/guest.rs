@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,42 @@ pub(crate) fn who_has(tap: &OwnedFd, own: Ipv4Addr, target: Ipv4Addr) -> Option<
     let mut frame = [&[0xff; 6][..], &MAC, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
     frame.extend([&MAC[..], &own.octets(), &[0; 6], &target.octets()].concat());
     assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
+    next(tap, |answer| {
+        let is_reply = answer.len() >= 42 && answer[12..14] == [8, 6] && answer[20..22] == [0, 2];
+        if !is_reply || answer[28..32] != target.octets() {
+            return None;
+        }
+        assert_eq!((&answer[..6], &answer[38..42]), (&MAC[..], &own.octets()[..]));
+        answer[22..28].try_into().ok()
+    })
+}
+
+/// As [`who_has`], by a neighbour solicitation.
+pub(crate) fn who_has6(tap: &OwnedFd, own: Ipv6Addr, target: Ipv6Addr) -> Option<[u8; 6]> {
+    let group = |last: &[u8]| [&[0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff][..], last].concat();
+    let last = &target.octets()[13..];
+    // Type, code, checksum, reserved; target; option 1: our hardware address.
+    let mut solicitation = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &target.octets(), &[1, 1], &MAC].concat();
+    let pseudo = [&own.octets()[..], &group(last), &[0, 0, 0, 32, 0, 0, 0, 58], &solicitation].concat();
+    let sum: u32 = pseudo.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    solicitation[2..4].copy_from_slice(&sum.to_be_bytes());
+    let ethernet = [&[0x33, 0x33, 0xff][..], last, &MAC, &[0x86, 0xdd]].concat();
+    let header = [&[0x60, 0, 0, 0, 0, 32, 58, 255][..], &own.octets(), &group(last)].concat();
+    let frame = [ethernet, header, solicitation].concat();
+    assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
+    next(tap, |answer| {
+        let is_reply = answer.len() >= 86 && answer[12..14] == [0x86, 0xdd] && answer[54] == 136;
+        if !is_reply || answer[62..78] != target.octets() {
+            return None;
+        }
+        assert_eq!((&answer[..6], &answer[38..54], answer[78]), (&MAC[..], &own.octets()[..], 2));
+        answer[80..86].try_into().ok()
+    })
+}
+
+/// The first frame that `read` makes something of, within two seconds.
+fn next<T>(tap: &OwnedFd, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     let mut buffer = [0; 2048];
     let mut patience = 100;
     while patience > 0 {
@@ -49,11 +85,8 @@ pub(crate) fn who_has(tap: &OwnedFd, own: Ipv4Addr, target: Ipv4Addr) -> Option<
             continue;
         }
         let length = rustix::io::read(tap, &mut buffer[..]).unwrap();
-        let answer = &buffer[..length];
-        let is_reply = length >= 42 && answer[12..14] == [8, 6] && answer[20..22] == [0, 2];
-        if is_reply && answer[28..32] == target.octets() {
-            assert_eq!((&answer[..6], &answer[38..42]), (&MAC[..], &own.octets()[..]));
-            return answer[22..28].try_into().ok();
+        if let Some(found) = read(&buffer[..length]) {
+            return Some(found);
         }
     }
     None
