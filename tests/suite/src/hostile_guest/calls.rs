@@ -67,7 +67,7 @@ fn run(s: &Sandbox, bundle: &Bundle, words: &str) -> (i32, String) {
 /// Sends datagrams to the guest, until this process ends: from the host's end of the network, where its device is known.
 fn traffic() {
     let pid = std::process::id();
-    let device = format!("suite{pid}");
+    let device = Network::last_peer();
     // 198.18.0.0/15 is for tests of network devices, RFC 2544.
     let address = move |host: u32| Ipv4Addr::from_bits(0xc612_0000 | (pid & 0x7fff) << 2 | host);
     let mac = &Network::usual().devices[0].mac;
