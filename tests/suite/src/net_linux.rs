@@ -1,6 +1,7 @@
 //! The group `net-linux`: Debian's kernel on QEMU in the networks that engines make, as a client at the other end of the
 //! veth pair sees it. The client is the process of the case itself, in a network namespace of its own.
 
+use crate::bundle::Bundle;
 use crate::harness::Case;
 use crate::reality::network::{Network, ip};
 use crate::sandbox::Sandbox;
@@ -40,7 +41,7 @@ fn long_page(s: &Sandbox, mtu: u32) {
         ..NetFacts::default()
     };
     let client = ["addr add 10.7.0.1/24 dev {peer}"];
-    with_guest(s, &facts, &client, || assert_eq!(get("10.7.0.2", "/bytes").len(), LONG));
+    with_guest(s, &facts, &client, || assert_eq!(get(ip_address("10.7.0.2"), "/bytes").len(), LONG));
 }
 
 /// The client is more than one hop away, so that the guest needs its gateway.
@@ -53,7 +54,7 @@ fn far_gateway(s: &Sandbox) {
         "addr add 192.0.2.1/32 dev lo",
         "route add 10.244.1.5 dev {peer} src 192.0.2.1",
     ];
-    with_guest(s, &facts, &client, || assert_eq!(get("10.244.1.5", "/bytes").len(), LONG));
+    with_guest(s, &facts, &client, || assert_eq!(get(ip_address("10.244.1.5"), "/bytes").len(), LONG));
 }
 
 /// Nobody has the gateways' addresses: their hardware address is known to the namespace alone.
@@ -75,7 +76,7 @@ fn silent_gateways(s: &Sandbox) {
     ];
     with_guest(s, &facts, &client, || {
         for address in ["10.244.1.5", "fd00:7::2"] {
-            assert_eq!(get(address, "/bytes").len(), LONG);
+            assert_eq!(get(ip_address(address), "/bytes").len(), LONG);
         }
     });
 }
@@ -84,7 +85,7 @@ fn ipv6_alone(s: &Sandbox) {
     let device = NetDevice { name: "net1".into(), ipv4: vec![], ..with_ipv6() };
     let facts = NetFacts { devices: vec![device], routes: vec![gateway6()], ..NetFacts::default() };
     let client = ["addr add fd00:7::1/64 dev {peer} nodad"];
-    with_guest(s, &facts, &client, || assert_eq!(get("fd00:7::2", "/bytes").len(), LONG));
+    with_guest(s, &facts, &client, || assert_eq!(get(ip_address("fd00:7::2"), "/bytes").len(), LONG));
 }
 
 /// The page names the guest's host, and the other one its nameservers.
@@ -94,9 +95,12 @@ fn both_families(s: &Sandbox) {
     let client = ["addr add 10.7.0.1/24 dev {peer}", "addr add fd00:7::1/64 dev {peer} nodad"];
     with_guest(s, &facts, &client, || {
         for address in ["10.7.0.2", "fd00:7::2"] {
-            let page = get(address, "/");
+            let page = get(ip_address(address), "/");
             assert!(page.starts_with("hello from Linux ") && page.trim_end().ends_with(" on web"), "{page}");
-            assert_eq!(get(address, "/resolv.conf"), "nameserver 10.7.0.53\nnameserver fd00:7::53\n");
+            assert_eq!(
+                get(ip_address(address), "/resolv.conf"),
+                "nameserver 10.7.0.53\nnameserver fd00:7::53\n"
+            );
         }
     });
 }
@@ -133,19 +137,27 @@ fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce(
         .expect("a file");
     let mount =
         json!({"destination": "/etc/resolv.conf", "type": "bind", "source": resolv, "options": ["rbind"]});
-    let bundle = s.bundle("b").unikernel(&[], &KEYS).namespace("network", Some(&path));
-    for name in ["vmlinuz", "initrd"] {
-        fs::copy(image().join(name), bundle.rootfs().join(name)).expect("scripts/linux-image.sh makes it");
-    }
-    let bundle = bundle.with("/mounts", json!([mount])).with("/hostname", json!("web"));
-    let bundle = bundle.with("/linux/resources/memory", json!({"limit": 256 << 20}));
-    let c = s.container("a", &bundle.with("/process/args", json!(["/app", "serve"])));
+    let bundle = serving(s.bundle("b")).namespace("network", Some(&path)).with("/mounts", json!([mount]));
+    let c = s.container("a", &bundle.with("/hostname", json!("web")));
     c.launch();
     work();
     assert_eq!(c.status(), "running");
     c.kill("KILL").ok();
     c.until_stopped();
     c.delete().ok();
+}
+
+/// The guest that serves pages, of the image that `scripts/linux-image.sh` makes.
+pub(crate) fn serving(bundle: Bundle) -> Bundle {
+    let bundle = bundle.unikernel(&[], &KEYS);
+    for name in ["vmlinuz", "initrd"] {
+        fs::copy(image().join(name), bundle.rootfs().join(name)).expect("a file of the image");
+    }
+    let bundle = bundle.with("/linux/resources/memory", json!({"limit": 256 << 20}));
+    // Many emulated machines at once make a kernel's test of its timer fail, and it panics. The kernel takes the variable
+    // for its parameter.
+    let bundle = bundle.with("/process/env", json!(["no_timer_check=1"]));
+    bundle.with("/process/args", json!(["/app", "serve"]))
 }
 
 /// Into a new network namespace, which has no name any more.
@@ -168,9 +180,13 @@ fn image() -> PathBuf {
         .unwrap_or_else(|e| panic!("{path}: {e}: run scripts/linux-image.sh {path}"))
 }
 
+fn ip_address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
 /// The body of a page, as soon as somebody serves it.
-fn get(address: &str, page: &str) -> String {
-    let to = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 80);
+pub(crate) fn get(address: IpAddr, page: &str) -> String {
+    let to = SocketAddr::new(address, 80);
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect_timeout(&to, Duration::from_secs(1)) {

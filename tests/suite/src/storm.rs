@@ -1,12 +1,16 @@
 //! Many lives without a pause: none may fail, hang or leave anything. `STORM=N` divides the numbers by N.
 
+use crate::bundle::Bundle;
 use crate::chaos::scaled;
 use crate::command::{self, HANG};
 use crate::container::Container;
 use crate::harness::Case;
 use crate::sandbox::{Flavour, Sandbox};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// All cases of the group.
 pub fn cases() -> Vec<Case> {
@@ -38,10 +42,10 @@ fn storm(s: &Sandbox, lives: u64, workers: usize) {
 pub(crate) struct Worker {
     id: String,
     bundle: String,
-    program: std::path::PathBuf,
-    dir: std::path::PathBuf,
-    root: std::path::PathBuf,
-    settings: std::path::PathBuf,
+    program: PathBuf,
+    dir: PathBuf,
+    root: PathBuf,
+    settings: PathBuf,
 }
 
 impl Worker {
@@ -51,20 +55,21 @@ impl Worker {
             Flavour::Runc => s.bundle(&name).busybox(&["true"]),
             Flavour::Urunc => s.bundle(&name).spt("hello"),
         };
-        let c: Container<'_> = s.container(&name, &bundle);
+        Self::of(s, &name, &bundle)
+    }
+
+    pub(crate) fn of(s: &Sandbox, name: &str, bundle: &Bundle) -> Self {
+        let c: Container<'_> = s.container(name, bundle);
         let bundle = bundle.path.display().to_string();
         let (program, settings) = (s.runtime.program.clone(), s.settings.clone());
         Self { id: c.id, bundle, program, dir: s.dir.clone(), root: s.root(), settings }
     }
 
-    fn step(&self, words: &[&str]) {
+    /// One command, which must do: `words`, the id, `more`.
+    pub(crate) fn step(&self, words: &[&str], more: &[&str]) {
         let mut command = Command::new(&self.program);
-        command
-            .arg("--root")
-            .arg(&self.root)
-            .args(words)
-            .arg(&self.id)
-            .env("URUNC_CONFIG_FILE", &self.settings);
+        command.arg("--root").arg(&self.root).args(words).arg(&self.id).args(more);
+        command.env("URUNC_CONFIG_FILE", &self.settings);
         let output = self.dir.join(&self.id);
         let mut child = command::spawn(&mut command, &output);
         let code = command::wait(&mut child, HANG, &format!("{words:?} {}", self.id));
@@ -72,20 +77,34 @@ impl Worker {
         assert!(code == 0, "{words:?}: exit {code}: {said}");
     }
 
-    pub(crate) fn life(&self) {
-        let pid_file = self.dir.join(format!("{}.pid", self.id));
-        self.step(&["create", "--bundle", &self.bundle, "--pid-file", &pid_file.display().to_string()]);
-        self.step(&["start"]);
-        let pid =
-            crate::sandbox::text(&pid_file).trim().parse().ok().and_then(rustix::process::Pid::from_raw);
-        let pid = pid.expect("pid file");
-        // A subreaper inherits the container's process when create has ended.
-        let end = std::time::Instant::now() + HANG;
-        let options = rustix::process::WaitOptions::NOHANG;
-        while rustix::process::waitpid(Some(pid), options).expect("an orphan of ours").is_none() {
-            assert!(std::time::Instant::now() < end, "{}: hangs", self.id);
-            std::thread::sleep(std::time::Duration::from_micros(200));
+    pub(crate) fn create_and_start(&self) {
+        let pid_file = self.pid_file().display().to_string();
+        self.step(&["create", "--bundle", &self.bundle, "--pid-file", &pid_file], &[]);
+        self.step(&["start"], &[]);
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.dir.join(format!("{}.pid", self.id))
+    }
+
+    /// The container's process.
+    pub(crate) fn pid(&self) -> Pid {
+        let pid = crate::sandbox::text(&self.pid_file()).trim().parse().ok().and_then(Pid::from_raw);
+        pid.expect("pid file")
+    }
+
+    /// Waits for the end of the process: a subreaper inherits it when create has ended.
+    pub(crate) fn reap(&self) {
+        let (pid, end) = (self.pid(), Instant::now() + HANG);
+        while waitpid(Some(pid), WaitOptions::NOHANG).expect("an orphan of ours").is_none() {
+            assert!(Instant::now() < end, "{}: hangs", self.id);
+            std::thread::sleep(Duration::from_micros(200));
         }
-        self.step(&["delete"]);
+    }
+
+    pub(crate) fn life(&self) {
+        self.create_and_start();
+        self.reap();
+        self.step(&["delete"], &[]);
     }
 }

@@ -39,8 +39,7 @@ pub(crate) fn who_has(tap: &OwnedFd, own: Ipv4Addr, target: Ipv4Addr) -> Option<
     // Ethernet header; hardware and protocol types and lengths; request.
     let mut frame = [&[0xff; 6][..], &MAC, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
     frame.extend([&MAC[..], &own.octets(), &[0; 6], &target.octets()].concat());
-    assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
-    next(tap, |answer| {
+    ask(tap, &frame, |answer| {
         let is_reply = answer.len() >= 42 && answer[12..14] == [8, 6] && answer[20..22] == [0, 2];
         if !is_reply || answer[28..32] != target.octets() {
             return None;
@@ -63,8 +62,7 @@ pub(crate) fn who_has6(tap: &OwnedFd, own: Ipv6Addr, target: Ipv6Addr) -> Option
     let ethernet = [&[0x33, 0x33, 0xff][..], last, &MAC, &[0x86, 0xdd]].concat();
     let header = [&[0x60, 0, 0, 0, 0, 32, 58, 255][..], &own.octets(), &group(last)].concat();
     let frame = [ethernet, header, solicitation].concat();
-    assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
-    next(tap, |answer| {
+    ask(tap, &frame, |answer| {
         let is_reply = answer.len() >= 86 && answer[12..14] == [0x86, 0xdd] && answer[54] == 136;
         if !is_reply || answer[62..78] != target.octets() {
             return None;
@@ -74,19 +72,18 @@ pub(crate) fn who_has6(tap: &OwnedFd, own: Ipv6Addr, target: Ipv6Addr) -> Option
     })
 }
 
-/// The first frame that `read` makes something of, within two seconds.
-fn next<T>(tap: &OwnedFd, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+/// Asks once every 100 milliseconds, two seconds long, as guests do: a link that has just come up drops what it is to
+/// send. The first frame that `read` makes something of.
+fn ask<T>(tap: &OwnedFd, question: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     let mut buffer = [0; 2048];
-    let mut patience = 100;
-    while patience > 0 {
-        let tick = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-        if poll(&mut [PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)], Some(&tick)).unwrap() == 0 {
-            patience -= 1;
-            continue;
-        }
-        let length = rustix::io::read(tap, &mut buffer[..]).unwrap();
-        if let Some(found) = read(&buffer[..length]) {
-            return Some(found);
+    for _ in 0..20 {
+        assert_eq!(rustix::io::write(tap, question).unwrap(), question.len());
+        let tick = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        while poll(&mut [PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)], Some(&tick)).unwrap() > 0 {
+            let length = rustix::io::read(tap, &mut buffer[..]).unwrap();
+            if let Some(found) = read(&buffer[..length]) {
+                return Some(found);
+            }
         }
     }
     None

@@ -2,6 +2,7 @@
 
 mod client;
 mod http;
+mod storm;
 mod udp;
 mod wire;
 
@@ -23,6 +24,7 @@ const MEMORY: u64 = 16 << 20;
 pub fn cases() -> Vec<Case> {
     let mut cases = http::cases();
     cases.extend(udp::cases());
+    cases.extend(storm::cases());
     cases
 }
 

@@ -15,9 +15,13 @@ pub(super) struct Wire {
 impl Wire {
     /// A veth pair of this MTU, called eth0 at both ends and up.
     pub(super) fn new(s: &Sandbox, mtu: u16) -> Self {
+        Self::named(s, "", mtu)
+    }
+
+    fn named(s: &Sandbox, name: &str, mtu: u16) -> Self {
         // The ledger looks first: the namespaces are part of what must be gone in the end.
         s.run(["list", "-q"]).ok();
-        let wire = Self { guest: s.id("guest"), client: s.id("client") };
+        let wire = Self { guest: s.id(&format!("guest{name}")), client: s.id(&format!("client{name}")) };
         for name in [&wire.guest, &wire.client] {
             ip(&format!("netns add {name}"));
         }
@@ -30,11 +34,23 @@ impl Wire {
 
     /// A wire with the usual addresses: 10.0.0.2/24 for the guest, 10.0.0.1 for the client, its gateway.
     pub(super) fn usual(s: &Sandbox, mtu: u16) -> Self {
-        let wire = Self::new(s, mtu);
-        wire.on_client("address add 10.0.0.1/24 dev eth0");
-        wire.on_guest("address add 10.0.0.2/24 dev eth0");
-        wire.on_guest("route add default via 10.0.0.1");
-        wire
+        Self::new(s, mtu).with_usual_addresses()
+    }
+
+    /// One of several usual wires.
+    pub(super) fn numbered(s: &Sandbox, number: usize) -> Self {
+        let wire = Self::named(s, &number.to_string(), 1500);
+        // The kernel's own address takes its time to become valid: two looks at the namespace would differ.
+        wire.on_guest("link set eth0 addrgenmode none");
+        wire.on_guest("address flush dev eth0");
+        wire.with_usual_addresses()
+    }
+
+    fn with_usual_addresses(self) -> Self {
+        self.on_client("address add 10.0.0.1/24 dev eth0");
+        self.on_guest("address add 10.0.0.2/24 dev eth0");
+        self.on_guest("route add default via 10.0.0.1");
+        self
     }
 
     /// `ip` in the guest's namespace.
@@ -45,6 +61,11 @@ impl Wire {
     /// `ip` in the client's namespace.
     pub(super) fn on_client(&self, words: &str) {
         ip(&format!("-n {} {words}", self.client));
+    }
+
+    /// Name of the guest's namespace.
+    pub(super) fn guest(&self) -> &str {
+        &self.guest
     }
 
     /// The path of the guest's namespace.

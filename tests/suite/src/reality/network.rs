@@ -129,24 +129,33 @@ fn peer(number: u32) -> String {
 
 /// Runs a command in the namespace of the case; its output.
 pub(crate) fn inside(s: &Sandbox, command: &str) -> String {
-    let output =
-        Command::new("ip").args(["netns", "exec", &s.tag]).args(command.split(' ')).output().unwrap();
+    within(&s.tag, command)
+}
+
+/// Runs a command in a named namespace; its output.
+fn within(name: &str, command: &str) -> String {
+    let output = Command::new("ip").args(["netns", "exec", name]).args(command.split(' ')).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// All that connecting could change in the namespace of the case.
 pub(crate) fn inventory(s: &Sandbox) -> String {
-    let names = inside(s, "ls /sys/class/net");
-    let filters = names.lines().flat_map(|name| {
+    inventory_of(&s.tag)
+}
+
+/// All that connecting could change in a named namespace.
+pub(crate) fn inventory_of(name: &str) -> String {
+    let devices = within(name, "ls /sys/class/net");
+    let filters = devices.lines().flat_map(|device| {
         let command = |hook: &str| {
-            let words = ["netns", "exec", &s.tag, "tc", "-d", "filter", "show", "dev", name, hook];
+            let words = ["netns", "exec", name, "tc", "-d", "filter", "show", "dev", device, hook];
             String::from_utf8(Command::new("ip").args(words).output().unwrap().stdout).unwrap()
         };
         [command("ingress"), command("egress")]
     });
     let rest = ["ip -d -j addr", "ip route show table all", "ip -6 route show table all", "tc -d qdisc show"];
-    filters.chain(rest.map(|command| inside(s, command))).collect()
+    filters.chain(rest.map(|command| within(name, command))).collect()
 }
 
 /// A guest that idles and declares one network device.
