@@ -66,9 +66,9 @@ fuzz:
 miri:
 	scripts/miri.sh
 
-# 12 000 lives without a failure, and 2 000 with random kills; guests that try everything, for ever.
+# 12 000 lives without a failure, 2 000 with random kills, 400 that serve pages; guests that try everything, for ever.
 storm: build probe
-	scripts/suite.sh storm chaos
+	scripts/suite.sh storm chaos net-storm
 
 hostile: build probe
 	scripts/suite.sh --endless hostile-guest
