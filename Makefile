@@ -66,9 +66,9 @@ fuzz:
 miri:
 	scripts/miri.sh
 
-# 12 000 lives without a failure, and 2 000 with random kills; guests that try everything, for ever.
+# 12 000 lives without a failure, 2 000 with random kills, 400 that serve pages; guests that try everything, for ever.
 storm: build probe
-	scripts/suite.sh storm chaos
+	scripts/suite.sh storm chaos net-storm
 
 hostile: build probe
 	scripts/suite.sh --endless hostile-guest
@@ -85,8 +85,10 @@ demo:
 	scripts/demo.sh
 
 bench: build
-	$(CARGO) build --release --locked --target $(TARGET) -p suite --bin bench
+	$(CARGO) build --release --locked --target $(TARGET) -p suite --bin bench --bin bench-network
+	gcc -O2 -Wall -Wextra -o $(RELEASE)/connect tests/bench/connect.c
 	$(RELEASE)/bench
+	$(RELEASE)/bench-network $(RELEASE)/connect
 
 # Manual pages and completions are what the binary prints, so it must run on this machine.
 install: COMMANDS = $(shell dist/urunc --help | sed -n '/^COMMANDS/,/^$$/ s/^   \([a-z]*\) .*/\1/p')

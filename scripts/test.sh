@@ -70,7 +70,7 @@ group linux-image scripts/linux-image.sh "$LINUX"
 mapfile -t names < <(target/debug/suite --list | cut -d/ -f1 | sort -u)
 [ ${#names[@]} -gt 0 ] || report suite 0 1 0 0
 # A part of the lives of some: `make storm` has them all.
-declare -A divided=([storm]=5 [chaos]=10)
+declare -A divided=([storm]=5 [chaos]=10 [net-storm]=10)
 for name in "${names[@]}"; do
     STORM=${divided[$name]:-1} group "$name" target/debug/suite "$name"
 done

@@ -74,13 +74,8 @@ pub fn echo() -> Vec<u8> {
 
 /// The own guest that idles, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
 pub fn idle_with(devices: &[Declared]) -> Vec<u8> {
-    with_devices("idle", devices)
-}
-
-/// As [`idle_with`], of another own guest.
-pub fn with_devices(name: &str, devices: &[Declared]) -> Vec<u8> {
     const ENTRY: usize = 104;
-    let mut image = fs::read(guest(name)).expect("guest");
+    let mut image = fs::read(guest("idle")).expect("guest");
     let entries = u32::try_from(devices.len() + 1).expect("few devices");
     let size = 4 + 8 + entries as usize * ENTRY;
     let mut note = Vec::new();

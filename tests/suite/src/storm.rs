@@ -6,7 +6,7 @@ use crate::command::{self, HANG};
 use crate::container::Container;
 use crate::harness::Case;
 use crate::sandbox::{Flavour, Sandbox};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,9 +94,12 @@ impl Worker {
     }
 
     /// Waits for the end of the process: a subreaper inherits it when create has ended.
-    pub(crate) fn reap(&self) {
+    pub(crate) fn reap(&self) -> WaitStatus {
         let (pid, end) = (self.pid(), Instant::now() + HANG);
-        while waitpid(Some(pid), WaitOptions::NOHANG).expect("an orphan of ours").is_none() {
+        loop {
+            if let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG).expect("an orphan of ours") {
+                return status;
+            }
             assert!(Instant::now() < end, "{}: hangs", self.id);
             std::thread::sleep(Duration::from_micros(200));
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub(crate) const VERBS: [&str; 5] = ["create", "start", "kill", "delete", "remove"];
 
 /// The errnos that each call is answered with.
-pub(crate) const ERRNOS: [(&str, i32); 10] = [
+pub(crate) const ERRNOS: [(&str, i32); 11] = [
     ("EINTR", libc::EINTR),
     ("EAGAIN", libc::EAGAIN),
     ("EIO", libc::EIO),
@@ -18,7 +18,12 @@ pub(crate) const ERRNOS: [(&str, i32); 10] = [
     ("EBUSY", libc::EBUSY),
     ("EROFS", libc::EROFS),
     ("ENOSYS", libc::ENOSYS),
+    ("ENOBUFS", libc::ENOBUFS),
 ];
+
+/// The call that netlink's answers are received with, and what only that one is answered with: an overrun queue.
+const RECEIVE: &str = "recvfrom";
+const OVERRUN: &str = "ENOBUFS";
 
 /// Who is killed.
 pub(crate) const TARGETS: [&str; 3] = ["runtime", "init", "both"];
@@ -43,6 +48,8 @@ pub(crate) struct Point {
 pub(crate) enum Shot {
     /// The call fails: index into [`ERRNOS`].
     Errno(usize),
+    /// The call returns the beginning of something that nobody has written.
+    Cut,
     /// Before the call, SIGKILL: index into [`TARGETS`]. "After" a call is before the next one.
     Kill(usize),
 }
@@ -62,9 +69,21 @@ pub(crate) struct Case {
     pub(crate) shot: Shot,
 }
 
+impl Shot {
+    /// Can the call of this name come to it?
+    pub(crate) fn fits(self, call: &str) -> bool {
+        match self {
+            Self::Cut => call == RECEIVE,
+            Self::Errno(index) => ERRNOS[index].0 != OVERRUN || call == RECEIVE,
+            Self::Kill(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for Shot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cut => f.write_str("cut"),
             Self::Errno(index) => f.write_str(ERRNOS[*index].0),
             Self::Kill(index) => write!(f, "kill:{}", TARGETS[*index]),
         }
@@ -75,11 +94,14 @@ impl FromStr for Shot {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "cut" {
+            return Ok(Self::Cut);
+        }
         let found = match text.strip_prefix("kill:") {
             Some(target) => TARGETS.iter().position(|known| *known == target).map(Self::Kill),
             None => ERRNOS.iter().position(|(known, _)| *known == text).map(Self::Errno),
         };
-        found.ok_or_else(|| format!("{text}: neither an errno of the sweep nor kill:TARGET"))
+        found.ok_or_else(|| format!("{text}: neither an errno of the sweep nor cut nor kill:TARGET"))
     }
 }
 
@@ -136,9 +158,10 @@ pub(crate) fn cases<'a>(
     };
     points.iter().flat_map(move |point| {
         let fails = !unswept("killed").any(|name| name == point.call);
-        let errnos = (0..ERRNOS.len()).filter(move |_| fails).map(Shot::Errno);
+        let answers = (0..ERRNOS.len()).map(Shot::Errno).chain([Shot::Cut]);
+        let answers = answers.filter(move |shot| fails && shot.fits(&point.call));
         let kills = (0..TARGETS.len()).filter(move |target| *target == 0 || point.init).map(Shot::Kill);
-        errnos.chain(kills).map(move |shot| at(point, shot))
+        answers.chain(kills).map(move |shot| at(point, shot))
     })
 }
 
@@ -160,7 +183,9 @@ mod tests {
 
     #[test]
     fn a_case_is_its_text() {
-        for text in ["spt create init 17 EROFS", "qemu delete runtime 1 kill:both"] {
+        for text in
+            ["spt create init 17 EROFS", "qemu delete runtime 1 kill:both", "qemu start runtime 9 cut"]
+        {
             assert_eq!(text.parse::<Case>().unwrap().to_string(), text);
         }
         for text in ["spt create init 17", "spt create init x EIO", "spt create init 1 kill:me"] {

@@ -216,5 +216,7 @@ fn network(tag: &str) -> String {
     ip(&format!("-n {tag} addr add 172.17.0.2/16 dev eth0"));
     ip(&format!("-n {tag} link set eth0 up"));
     ip(&format!("-n {tag} route add default via 172.17.0.1 dev eth0"));
+    // A gateway that may be silent: the tap answers in its place.
+    ip(&format!("-n {tag} neigh add 172.17.0.1 lladdr 02:42:ac:11:00:01 dev eth0 nud permanent"));
     format!("{RUN}/netns/{tag}")
 }

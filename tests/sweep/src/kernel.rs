@@ -236,11 +236,23 @@ fn poll_hangs_up(listener: BorrowedFd<'_>) -> bool {
     rustix::event::poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
 }
 
-/// Lets a call happen, or answers it with an errno. That the caller may have died meanwhile is no error.
-pub(crate) fn answer(listener: BorrowedFd<'_>, call: &Call, errno: Option<i32>) {
-    let flags = if errno.is_none() { FLAG_CONTINUE } else { 0 };
-    let mut response =
-        libc::seccomp_notif_resp { id: call.id, val: 0, error: -errno.unwrap_or_default(), flags };
+/// What a call returns in place of what it would.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    /// It fails.
+    Errno(i32),
+    /// It succeeds, and has done nothing.
+    Value(i64),
+}
+
+/// Lets a call happen, or answers it. That the caller may have died meanwhile is no error.
+pub(crate) fn answer(listener: BorrowedFd<'_>, call: &Call, answer: Option<Answer>) {
+    let (val, error, flags) = match answer {
+        Some(Answer::Errno(errno)) => (0, -errno, 0),
+        Some(Answer::Value(value)) => (value, 0, 0),
+        None => (0, 0, FLAG_CONTINUE),
+    };
+    let mut response = libc::seccomp_notif_resp { id: call.id, val, error, flags };
     // SAFETY: the kernel reads `response`.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
 }

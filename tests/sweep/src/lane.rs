@@ -3,6 +3,7 @@
 use serde_json::json;
 use std::path::Path;
 use suite::bundle::Bundle;
+use suite::reality::network::service;
 
 /// One kind.
 pub(crate) struct Lane {
@@ -35,7 +36,7 @@ fn new(place: &Place<'_>) -> Bundle {
     Bundle::new(place.dir, place.cgroup)
 }
 
-/// The built-in monitor, with everything in the request that costs a call of its own.
+/// The built-in monitor and a guest with a network device, with everything in the request that costs a call of its own.
 fn spt(place: &Place<'_>) -> Bundle {
     let limits = json!({
         "devices": [{"allow": false, "access": "rwm"}],
@@ -44,7 +45,7 @@ fn spt(place: &Place<'_>) -> Bundle {
         "pids": {"limit": 64}
     });
     let rlimits = json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]);
-    let bundle = new(place).spt("idle").with("/linux/resources", limits);
+    let bundle = service(new(place), place.network).with("/linux/resources", limits);
     bundle.with("/process/rlimits", rlimits).with("/process/oomScoreAdj", 100.into())
 }
 

@@ -1,6 +1,7 @@
 //! `sweep [--part N] [--seed N] [--only TEXT] [--jobs N] [--messages FILE]`: every call that urunc makes in create, start,
-//! kill and delete fails once with each errno, and everybody is killed before each of them; one case of N, picked by the
-//! seed. `sweep LANE VERB ROLE N SHOT` runs one case. `RUNTIME`, `PROBE` and `GUESTS` as for the suite.
+//! kill and delete fails once with each errno, every answer of netlink is cut once, and everybody is killed before each
+//! call; one case of N, picked by the seed. `sweep LANE VERB ROLE N SHOT` runs one case. `RUNTIME`, `PROBE` and `GUESTS`
+//! as for the suite.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
 mod case;

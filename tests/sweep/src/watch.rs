@@ -1,7 +1,7 @@
 //! Watches the processes of one container: numbers their calls, and disturbs one of them.
 
 use crate::case::{ERRNOS, Point, Shot, TARGETS, beyond_doubt, unswept};
-use crate::kernel::{self, Call, Event, Program, Unseen};
+use crate::kernel::{self, Answer, Call, Event, Program, Unseen};
 use crate::object;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use std::collections::BTreeSet;
@@ -12,6 +12,9 @@ use urunc_plan::syscalls::Abi;
 
 /// A command that takes longer hangs: urunc itself gives up on a process after 10 s, at start (as configured here) after 5.
 const HANG: Duration = Duration::from_secs(25);
+
+/// Bytes of an answer that was cut: a header of netlink(7) and the beginning of what follows, in which nothing is written.
+const CUT: i64 = 20;
 
 /// Where the one shot goes.
 #[derive(Debug, Clone)]
@@ -180,7 +183,7 @@ impl Watch {
         let init = self.init();
         let tree = &mut self.trees[index];
         let process = &mut tree.processes[at];
-        let mut errno = None;
+        let mut answer = None;
         if self.open && !process.foreign {
             process.count += 1;
             let (role, n) = (process.role.clone(), process.count);
@@ -190,11 +193,15 @@ impl Watch {
             // Another call than the one that was seen here without a fault may be one that cannot fail.
             let fails = !unswept("killed").any(|call| call == name);
             let object = if aimed { object::of(&name, call) } else { String::new() };
-            let may = |shot| matches!(shot, Shot::Kill(_)) || fails && !beyond_doubt(&name, &object, shot);
+            let may = |shot: Shot| {
+                matches!(shot, Shot::Kill(_))
+                    || fails && shot.fits(&name) && !beyond_doubt(&name, &object, shot)
+            };
             if let Some(aim) = self.aim.take_if(|aim| aimed && may(aim.shot)) {
                 self.hit = Some(format!("{name}@{object}"));
                 match aim.shot {
-                    Shot::Errno(number) => errno = Some(ERRNOS[number].1),
+                    Shot::Errno(number) => answer = Some(Answer::Errno(ERRNOS[number].1)),
+                    Shot::Cut => answer = Some(Answer::Value(CUT)),
                     Shot::Kill(target) => self.kill(TARGETS[target]),
                 }
             }
@@ -205,8 +212,8 @@ impl Watch {
         }
         let last = self.is_last(&name, call, &self.trees[index].processes[at].role);
         let tree = &mut self.trees[index];
-        tree.processes[at].foreign |= last && errno.is_none();
-        kernel::answer(tree.listener.as_fd(), call, errno);
+        tree.processes[at].foreign |= last && answer.is_none();
+        kernel::answer(tree.listener.as_fd(), call, answer);
     }
 
     /// Does the process become another program with this call?

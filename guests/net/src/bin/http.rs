@@ -1,4 +1,5 @@
-//! HTTP/1.1 server on port 80: `/` (a page with a request counter), `/env` (the command line), `/bytes/N`.
+//! HTTP/1.1 server on port 80: `/` (a page with a request counter), `/env` (the command line), `/bytes/N`. With
+//! `--requests=N` it ends when it has answered so many.
 #![no_std]
 #![no_main]
 
@@ -58,7 +59,9 @@ fn main(info: &'static BootInfo) -> u8 {
     let addresses = stack.addresses.clone();
     println!("http: port {PORT} of {}", addresses.as_str());
     let site = Site { name: "http", addresses, cmdline: info.cmdline(), requests: 0 };
-    let mut server = Server { site, slots };
+    let mut words = info.cmdline().split_ascii_whitespace();
+    let limit = words.find_map(|word| word.strip_prefix("--requests=")?.parse().ok());
+    let mut server = Server { site, slots, limit };
     server.settle(&mut sockets, Instant::ZERO);
     stack.run(&mut sockets, &mut server)
 }
@@ -66,6 +69,8 @@ fn main(info: &'static BootInfo) -> u8 {
 struct Server {
     site: Site,
     slots: [Option<Slot>; CONNECTIONS],
+    /// Requests after which the guest ends.
+    limit: Option<u64>,
 }
 
 impl Service for Server {
@@ -76,10 +81,15 @@ impl Service for Server {
     }
 
     fn settle(&mut self, sockets: &mut SocketSet<'_>, now: Instant) -> Option<Instant> {
+        let answered = self.limit.is_some_and(|limit| self.site.requests >= limit);
         let is_full = self.slots.iter().flatten().all(|slot| slot.moved.is_some());
         let limit = if is_full { CROWDED } else { IDLE };
         let slots = self.slots.iter_mut().flatten();
-        slots.filter_map(|slot| slot.settle(sockets.get_mut(slot.handle), now, limit)).min()
+        let deadline = slots.filter_map(|slot| slot.settle(sockets.get_mut(slot.handle), now, limit)).min();
+        if answered && deadline.is_none() {
+            solo5::exit(0);
+        }
+        deadline
     }
 }
 

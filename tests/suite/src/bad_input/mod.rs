@@ -6,7 +6,7 @@ mod host;
 mod image;
 mod kernel;
 mod monitor;
-mod network;
+pub(crate) mod network;
 mod request;
 mod settings;
 

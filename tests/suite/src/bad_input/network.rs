@@ -204,7 +204,7 @@ fn down(name: &str) -> NetFacts {
 }
 
 /// eth0 and net1, each with a default route of its metric.
-fn two_devices(metrics: [u32; 2]) -> NetFacts {
+pub(crate) fn two_devices(metrics: [u32; 2]) -> NetFacts {
     let mut facts = Network::usual();
     facts.devices.push(NetDevice {
         name: "net1".into(),
@@ -245,7 +245,7 @@ fn two<'a>(s: &'a Sandbox, network: &str) -> [Container<'a>; 2] {
 }
 
 /// `start` must say one line with `word`, and leave the namespace as it is.
-fn refused(s: &Sandbox, facts: &NetFacts, commands: &[&str], word: &str) {
+pub(crate) fn refused(s: &Sandbox, facts: &NetFacts, commands: &[&str], word: &str) {
     let network = made(s, facts, commands);
     let before = inventory(s);
     stays_as_it_was(s, &service(s.bundle("b"), &network), word);
@@ -264,7 +264,7 @@ fn stays_as_it_was(s: &Sandbox, bundle: &Bundle, word: &str) {
 }
 
 /// `start` must do, and `delete` leave the namespace as it was; the connection.
-fn connected(s: &Sandbox, facts: &NetFacts, commands: &[&str]) -> Tap {
+pub(crate) fn connected(s: &Sandbox, facts: &NetFacts, commands: &[&str]) -> Tap {
     let network = made(s, facts, commands);
     let before = inventory(s);
     let c = s.container("a", &service(s.bundle("b"), &network));
@@ -292,7 +292,7 @@ fn on_host(s: &Sandbox) -> Bundle {
 }
 
 /// The case, and the namespace gone after it.
-pub(super) fn run(s: &Sandbox, case: fn(&Sandbox)) {
+pub(crate) fn run(s: &Sandbox, case: fn(&Sandbox)) {
     let _network = Network(s);
     case(s);
 }

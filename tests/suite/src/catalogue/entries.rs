@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[(&str, &str, Standing)] = &[
     ("D-02", "mounts leak to the host", Tested),
     ("D-03", "cgroups, devices and /sys", Tested),
     ("D-04", "lengths of netlink messages wrap", Elsewhere("`cargo test -p urunc-sys net::message`")),
-    ("D-05", "taps, queues and filters of others", Elsewhere("`cargo test -p urunc-sys --test net`")),
+    ("D-05", "taps, queues and filters of others", Tested),
     ("E-01", "a socket of the shim that others reach", Waits("the shim")),
     ("E-02", "modes of directories and files", Tested),
     ("E-03", "a long-lived process grows with repeated requests", Waits("the shim")),

@@ -8,6 +8,7 @@ mod guests;
 mod metadata;
 mod modes;
 mod namespaces;
+mod networks;
 mod paths;
 mod qmp;
 mod races;
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         guests::cases(),
         descriptors::cases(),
         namespaces::cases(),
+        networks::cases(),
         sockets::cases(),
         modes::cases(),
     ]

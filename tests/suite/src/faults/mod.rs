@@ -12,7 +12,7 @@
 //! | 49: no space for a group | `tests/sweep`: `mkdirat` answered with ENOSPC |
 //! | 50: the systemd driver | refused by name: `review/options-that-are-not-built-are-refused-in-words` |
 //! | 53, 55: a tap's name and an ingress that are taken | `bad-net` |
-//! | 56: an answer of netlink that is lost, cut or overrun | `tests/sweep`: `recvfrom`; fuzz target `netlink` |
+//! | 56: an answer of netlink that is lost, cut or overrun | `tests/sweep`: `recvfrom` with EAGAIN, cut, ENOBUFS; fuzz target `netlink` |
 //!
 //! Stand-ins: 12 is a process that waits for a FUSE file system nobody answers for; 32 is a file size limit of
 //! nought, as kernels without quotas on tmpfs are common; 63 is a record that was made in another year.

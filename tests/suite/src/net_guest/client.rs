@@ -8,29 +8,30 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to the guest.
-pub(super) struct Client {
+#[derive(Debug)]
+pub struct Client {
     stream: BufReader<TcpStream>,
 }
 
 /// A response.
 #[derive(Debug, Default)]
-pub(super) struct Response {
+pub struct Response {
     /// Status code; 0 when the connection was closed instead.
-    pub(super) status: u16,
+    pub status: u16,
     /// Head, without the status line.
-    pub(super) head: String,
+    pub head: String,
     /// Body.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Response {
     /// The body, which is text.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("text")
     }
 
     /// The number that the page counts to.
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         let text = self.text();
         let count = text.lines().find_map(|line| line.strip_prefix("<p>Request ")?.strip_suffix('.'));
         count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no counter: {text}"))
@@ -38,18 +39,18 @@ impl Response {
 }
 
 /// A request for `path` as a browser sends it.
-pub(super) fn request(method: &str, path: &str) -> String {
+pub fn request(method: &str, path: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: guest\r\n\r\n")
 }
 
 impl Client {
     /// A connection; the guest has a place for it.
-    pub(super) fn connect(guest: SocketAddr) -> Self {
+    pub fn connect(guest: SocketAddr) -> Self {
         Self::try_connect(guest).expect("a connection to the guest")
     }
 
     /// A connection; `None` when the guest refuses it.
-    pub(super) fn try_connect(guest: SocketAddr) -> Option<Self> {
+    pub fn try_connect(guest: SocketAddr) -> Option<Self> {
         let stream = match TcpStream::connect_timeout(&guest, PATIENCE) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return None,
             stream => stream.unwrap_or_else(|error| panic!("{guest}: {error}")),
@@ -61,18 +62,18 @@ impl Client {
     }
 
     /// Sends bytes; the guest may have closed already.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> bool {
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.get_mut().write_all(bytes).is_ok()
     }
 
     /// Says that nothing more will come.
-    pub(super) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         // The guest may have ended the connection.
         let _ = self.stream.get_mut().shutdown(Shutdown::Write);
     }
 
     /// The next response; one to a HEAD has no body.
-    pub(super) fn response(&mut self, has_body: bool) -> Response {
+    pub fn response(&mut self, has_body: bool) -> Response {
         let mut response = Response::default();
         let mut line = String::new();
         // A reset is an end as well.
@@ -99,23 +100,23 @@ impl Client {
     }
 
     /// Asks for `path`.
-    pub(super) fn get(&mut self, path: &str) -> Response {
+    pub fn get(&mut self, path: &str) -> Response {
         assert!(self.send(request("GET", path).as_bytes()), "the guest closed the connection");
         self.response(true)
     }
 
     /// The guest ended the connection without a word.
-    pub(super) fn is_reset(&mut self) -> bool {
+    pub fn is_reset(&mut self) -> bool {
         self.stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
     }
 
     /// The guest closes, and says nothing more.
-    pub(super) fn is_closed(&mut self) -> bool {
+    pub fn is_closed(&mut self) -> bool {
         self.stream.read(&mut [0]).is_ok_and(|count| count == 0)
     }
 }
 
 /// The body of `/bytes/N`: each byte is its position modulo 251.
-pub(super) fn is_pattern(body: &[u8]) -> bool {
+pub fn is_pattern(body: &[u8]) -> bool {
     body.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at % 251)
 }

@@ -1,11 +1,12 @@
 //! The own guests with a network device, on the built-in monitor: what a client in another network namespace gets.
 
-mod client;
+pub mod client;
 mod http;
 mod storm;
 mod udp;
-mod wire;
+pub mod wire;
 
+use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
 use crate::image::guest;
@@ -28,13 +29,18 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Starts the own guest `name` at its end of the wire.
-fn launch<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
+/// The own guest `name` that serves, as its arguments say.
+pub fn serving(bundle: Bundle, name: &str, args: &[&str]) -> Bundle {
     let kernel = std::fs::read(guest(name)).expect("guest");
+    let bundle = bundle.unikernel(&kernel, &MIRAGE).with("/process/args", json!(args));
+    bundle.with("/linux/resources/memory", json!({"limit": MEMORY}))
+}
+
+/// Starts the own guest `name` at its end of the wire.
+pub fn launch<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
     let namespace = wire.guest_path().display().to_string();
-    let bundle = s.bundle("b").unikernel(&kernel, &MIRAGE).namespace("network", Some(&namespace));
-    let bundle = bundle.with("/linux/resources/memory", json!({"limit": MEMORY}));
-    let c = s.container("a", &bundle.with("/process/args", json!(args)));
+    let bundle = serving(s.bundle(name), name, args).namespace("network", Some(&namespace));
+    let c = s.container(name, &bundle);
     c.launch();
     c
 }

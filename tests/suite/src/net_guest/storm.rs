@@ -1,128 +1,138 @@
-//! Ten networks at once, one life after the other in each: every guest answers, and nothing of it is left behind.
+//! The group `net-storm`: ten networks at once, and in each of them five lives one after the other. Every guest answers,
+//! and however it ends, its network is what it was. `STORM=N` divides the number of Linux guests by N: emulated, each of
+//! them takes seconds to boot.
 
+use super::serving;
 use super::wire::Wire;
-use super::{MEMORY, MIRAGE};
-use crate::bundle::Bundle;
 use crate::chaos::scaled;
 use crate::harness::Case;
-use crate::image::{guest, with_devices};
 use crate::net_linux;
 use crate::reality::network::{inventory_of, ip};
 use crate::sandbox::Sandbox;
 use crate::storm::Worker;
-use serde_json::json;
-use std::net::{IpAddr, Ipv4Addr};
-use urunc_plan::solo5::Declared;
+use rustix::process::{Signal, kill_process};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
-const NETWORKS: usize = 10;
+/// Lives of a case, and how many at once.
+const LIVES: u64 = 50;
+const NETWORKS: u64 = 10;
 const GUEST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
-/// All cases of the group; `STORM=N` divides the rounds by N.
-pub(super) fn cases() -> Vec<Case> {
-    let case = |name: &'static str, run: fn(&Sandbox)| Case::new("net-storm", name, run);
-    vec![
-        case("guests-that-are-stopped", |s| storm(s, 5, http, End::Stopped)),
-        case("guests-that-others-kill", |s| storm(s, 5, http, End::KilledByOthers)),
-        case("guests-that-end-by-themselves", |s| storm(s, 5, brief, End::ByItself)),
-        case("guests-whose-namespace-is-deleted", |s| storm(s, 1, http, End::WithoutNamespace)),
-        case("linux-guests-that-are-stopped", |s| storm(s, emulated(), linux, End::Stopped)),
-        case("linux-guests-that-others-kill", |s| storm(s, emulated(), linux, End::KilledByOthers)),
-    ]
-}
-
-/// An emulated kernel takes its time: five rounds with `EVERY=1`.
-fn emulated() -> u64 {
-    if std::env::var_os("EVERY").is_some() { 5 } else { 1 }
+/// Who serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guest {
+    /// The own guest on the built-in monitor.
+    Http,
+    /// Debian's kernel on QEMU.
+    Linux,
 }
 
 /// How a guest ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// By the signal that engines send first.
     Stopped,
     /// By SIGKILL, which the runtime does not hear of.
     KilledByOthers,
-    /// As soon as it has begun.
+    /// When it has served what it was asked for.
     ByItself,
     /// Stopped when its namespace has lost its name.
     WithoutNamespace,
 }
 
-/// A container in its network.
-struct Life<'a> {
-    wire: &'a Wire,
-    worker: &'a Worker,
+const GUESTS: [(&str, Guest); 2] = [("guests", Guest::Http), ("linux-guests", Guest::Linux)];
+const ENDS: [(&str, End); 4] = [
+    ("that-are-stopped", End::Stopped),
+    ("that-others-kill", End::KilledByOthers),
+    ("that-end-by-themselves", End::ByItself),
+    ("whose-namespace-is-deleted", End::WithoutNamespace),
+];
+
+/// All cases of the group.
+pub(super) fn cases() -> Vec<Case> {
+    let pairs = GUESTS.into_iter().flat_map(|guest| ENDS.map(|end| (guest, end)));
+    let case = |((who, guest), (how, end)): ((&str, Guest), (&str, End))| {
+        Case::new("net-storm", format!("{who}-{how}"), move |s| storm(s, guest, end))
+    };
+    pairs.map(case).collect()
 }
 
-/// `rounds` lives in each network, of the guest that `bundle` makes.
-fn storm(s: &Sandbox, rounds: u64, bundle: fn(Bundle) -> Bundle, end: End) {
-    let wires: Vec<Wire> = (0..NETWORKS).map(|number| Wire::numbered(s, number)).collect();
-    let workers = wires.iter().enumerate().map(|(number, wire)| {
-        let name = format!("w{number}");
-        let path = wire.guest_path().display().to_string();
-        Worker::of(s, &name, &bundle(s.bundle(&name)).namespace("network", Some(&path)))
-    });
-    let workers: Vec<Worker> = workers.collect();
+fn storm(s: &Sandbox, guest: Guest, end: End) {
+    let lives = if guest == Guest::Linux { scaled(LIVES) } else { LIVES };
+    let networks = lives.min(NETWORKS);
+    let places: Vec<Place> = (0..networks)
+        .filter_map(|number| usize::try_from(number).ok())
+        .map(|n| Place::new(s, n, guest, end))
+        .collect();
     std::thread::scope(|scope| {
-        for (wire, worker) in wires.iter().zip(&workers) {
-            scope.spawn(move || {
-                let before = inventory_of(wire.guest());
-                for _ in 0..scaled(rounds).max(1) {
-                    worker.create_and_start();
-                    Life { wire, worker }.end(end);
-                    if wire.guest_path().exists() {
-                        assert_eq!(inventory_of(wire.guest()), before);
-                    }
-                }
-            });
+        for place in &places {
+            scope.spawn(move || (0..lives / networks).for_each(|_| place.life(guest, end)));
         }
     });
-    drop(wires);
+    drop(places);
     let left = s.leftovers();
     assert!(left.is_empty(), "{left:#?}");
 }
 
-impl Life<'_> {
-    /// The guest answers for as long as it takes to boot.
+/// A network, and who lives there.
+struct Place {
+    wire: Wire,
+    before: String,
+    worker: Worker,
+}
+
+impl Place {
+    fn new(s: &Sandbox, number: usize, guest: Guest, end: End) -> Self {
+        let (wire, name) = (Wire::numbered(s, number), format!("w{number}"));
+        let bundle = match guest {
+            Guest::Linux => net_linux::serving(s.bundle(&name)),
+            Guest::Http if end == End::ByItself => {
+                serving(s.bundle(&name), "http", &["serve", "--requests=1"])
+            }
+            Guest::Http => serving(s.bundle(&name), "http", &["serve"]),
+        };
+        let bundle = bundle.namespace("network", Some(&wire.guest_path().display().to_string()));
+        Self { before: inventory_of(wire.guest()), worker: Worker::of(s, &name, &bundle), wire }
+    }
+
+    fn life(&self, guest: Guest, end: End) {
+        self.worker.create_and_start();
+        self.answers();
+        match end {
+            End::Stopped => self.stop(),
+            End::KilledByOthers => kill_process(self.worker.pid(), Signal::KILL).expect("a guest"),
+            End::ByItself if guest == Guest::Linux => self.wire.as_client(ask_for_the_end),
+            End::ByItself => {}
+            End::WithoutNamespace => {
+                ip(&format!("netns delete {}", self.wire.guest()));
+                self.answers();
+                self.stop();
+            }
+        }
+        let status = self.worker.reap();
+        assert!(end != End::ByItself || status.exit_status() == Some(0), "{status:?}");
+        self.worker.step(&["delete"], &[]);
+        if end == End::WithoutNamespace {
+            self.wire.renew();
+        } else {
+            assert_eq!(inventory_of(self.wire.guest()), self.before);
+        }
+    }
+
+    /// The guest serves a page, as soon as it has booted.
     fn answers(&self) {
         let page = self.wire.as_client(|| net_linux::get(GUEST, "/"));
         assert!(!page.is_empty());
     }
 
-    fn end(&self, end: End) {
-        if !matches!(end, End::ByItself) {
-            self.answers();
-        }
-        match end {
-            End::Stopped => self.worker.step(&["kill"], &["TERM"]),
-            End::KilledByOthers => {
-                rustix::process::kill_process(self.worker.pid(), rustix::process::Signal::KILL)
-                    .expect("kill");
-            }
-            End::ByItself => {}
-            End::WithoutNamespace => {
-                ip(&format!("netns delete {}", self.wire.guest()));
-                self.answers();
-                self.worker.step(&["kill"], &["TERM"]);
-            }
-        }
-        self.worker.reap();
-        self.worker.step(&["delete"], &[]);
+    fn stop(&self) {
+        self.worker.step(&["kill"], &["TERM"]);
     }
 }
 
-fn http(bundle: Bundle) -> Bundle {
-    let kernel = std::fs::read(guest("http")).expect("guest");
-    let bundle = bundle.unikernel(&kernel, &MIRAGE).with("/process/args", json!(["serve"]));
-    bundle.with("/linux/resources/memory", json!({"limit": MEMORY}))
-}
-
-/// Ends as soon as it has begun; it declares a network device, and so has a tap.
-fn brief(bundle: Bundle) -> Bundle {
-    let service = Declared { name: "service".into(), net: true };
-    bundle.unikernel(&with_devices("hello", &[service]), &MIRAGE)
-}
-
-fn linux(bundle: Bundle) -> Bundle {
-    net_linux::serving(bundle)
+/// Nobody waits for an answer: a machine that is off closes no connection.
+fn ask_for_the_end() {
+    let mut stream = TcpStream::connect((GUEST, 80)).expect("a guest that serves");
+    stream.write_all(b"GET /cgi-bin/end HTTP/1.0\r\n\r\n").expect("a request");
 }

@@ -2,93 +2,111 @@
 
 use crate::reality::network::ip;
 use crate::sandbox::Sandbox;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Both namespaces; they go when this goes.
-pub(super) struct Wire {
+#[derive(Debug)]
+pub struct Wire {
     guest: String,
     client: String,
+    mtu: u16,
 }
 
 impl Wire {
     /// A veth pair of this MTU, called eth0 at both ends and up.
-    pub(super) fn new(s: &Sandbox, mtu: u16) -> Self {
+    pub fn new(s: &Sandbox, mtu: u16) -> Self {
         Self::named(s, "", mtu)
     }
 
     fn named(s: &Sandbox, name: &str, mtu: u16) -> Self {
         // The ledger looks first: the namespaces are part of what must be gone in the end.
         s.run(["list", "-q"]).ok();
-        let wire = Self { guest: s.id(&format!("guest{name}")), client: s.id(&format!("client{name}")) };
-        for name in [&wire.guest, &wire.client] {
-            ip(&format!("netns add {name}"));
-        }
-        let (guest, client) = (&wire.guest, &wire.client);
-        ip(&format!("-n {guest} link add eth0 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {client}"));
-        wire.on_guest("link set eth0 up");
-        wire.on_client("link set eth0 up");
+        let [guest, client] = ["guest", "client"].map(|end| s.id(&format!("{end}{name}")));
+        let wire = Self { guest, client, mtu };
+        wire.make();
         wire
     }
 
+    fn make(&self) {
+        let Self { guest, client, mtu } = self;
+        for name in [guest, client] {
+            ip(&format!("netns add {name}"));
+        }
+        ip(&format!("-n {guest} link add eth0 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {client}"));
+        self.on_guest("link set eth0 up");
+        self.on_client("link set eth0 up");
+    }
+
     /// A wire with the usual addresses: 10.0.0.2/24 for the guest, 10.0.0.1 for the client, its gateway.
-    pub(super) fn usual(s: &Sandbox, mtu: u16) -> Self {
-        Self::new(s, mtu).with_usual_addresses()
+    pub fn usual(s: &Sandbox, mtu: u16) -> Self {
+        let wire = Self::new(s, mtu);
+        wire.address();
+        wire
     }
 
     /// One of several usual wires.
-    pub(super) fn numbered(s: &Sandbox, number: usize) -> Self {
+    pub fn numbered(s: &Sandbox, number: usize) -> Self {
         let wire = Self::named(s, &number.to_string(), 1500);
-        // The kernel's own address takes its time to become valid: two looks at the namespace would differ.
-        wire.on_guest("link set eth0 addrgenmode none");
-        wire.on_guest("address flush dev eth0");
-        wire.with_usual_addresses()
+        wire.settle();
+        wire
     }
 
-    fn with_usual_addresses(self) -> Self {
+    /// Other namespaces of the same names, with a usual wire between them; who lives in the old ones stays there.
+    pub fn renew(&self) {
+        self.remove();
+        self.make();
+        self.settle();
+    }
+
+    /// The kernel's own address takes its time to become valid: two looks at the namespace would differ.
+    fn settle(&self) {
+        self.on_guest("link set eth0 addrgenmode none");
+        self.on_guest("address flush dev eth0");
+        self.address();
+    }
+
+    fn address(&self) {
         self.on_client("address add 10.0.0.1/24 dev eth0");
         self.on_guest("address add 10.0.0.2/24 dev eth0");
         self.on_guest("route add default via 10.0.0.1");
-        self
     }
 
     /// `ip` in the guest's namespace.
-    pub(super) fn on_guest(&self, words: &str) {
+    pub fn on_guest(&self, words: &str) {
         ip(&format!("-n {} {words}", self.guest));
     }
 
     /// `ip` in the client's namespace.
-    pub(super) fn on_client(&self, words: &str) {
+    pub fn on_client(&self, words: &str) {
         ip(&format!("-n {} {words}", self.client));
     }
 
     /// Name of the guest's namespace.
-    pub(super) fn guest(&self) -> &str {
+    pub fn guest(&self) -> &str {
         &self.guest
     }
 
     /// The path of the guest's namespace.
-    pub(super) fn guest_path(&self) -> PathBuf {
+    pub fn guest_path(&self) -> PathBuf {
         path(&self.guest)
     }
 
     /// Runs `work` in a thread of the client's namespace.
-    pub(super) fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = std::fs::File::open(path(&self.client)).expect("a namespace");
-        std::thread::scope(|scope| {
-            let client = scope.spawn(move || {
-                let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-                rustix::thread::move_into_link_name_space(rustix::fd::AsFd::as_fd(&namespace), kind)
-                    .expect("the client's namespace");
-                work()
-            });
-            client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    pub fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        within(&self.client, work)
+    }
+
+    /// Runs `work` in a thread of the guest's namespace.
+    pub fn as_guest<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        within(&self.guest, work)
     }
 
     /// Frames that came to the client so far.
-    pub(super) fn frames(&self) -> u64 {
+    pub fn frames(&self) -> u64 {
         let words = ["-n", &self.client, "-json", "-statistics", "link", "show", "eth0"];
         let output = Command::new("ip").args(words).output().expect("ip");
         let link: Value = serde_json::from_slice(&output.stdout).expect("JSON of ip");
@@ -96,7 +114,7 @@ impl Wire {
     }
 
     /// Addresses whose hardware address the client has learned.
-    pub(super) fn neighbours(&self) -> Vec<String> {
+    pub fn neighbours(&self) -> Vec<String> {
         let words = ["-n", &self.client, "-json", "neighbour", "show"];
         let output = Command::new("ip").args(words).output().expect("ip");
         let entries: Value = serde_json::from_slice(&output.stdout).expect("JSON of ip");
@@ -104,16 +122,34 @@ impl Wire {
         let known = entries.filter(|entry| entry["lladdr"].is_string());
         known.map(|entry| entry["dst"].as_str().expect("an address").to_owned()).collect()
     }
-}
 
-impl Drop for Wire {
-    fn drop(&mut self) {
+    /// Removes the namespaces that still have their names.
+    fn remove(&self) {
         for name in [&self.guest, &self.client] {
             if path(name).exists() {
                 ip(&format!("netns delete {name}"));
             }
         }
     }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Runs `work` in a thread of a named namespace.
+fn within<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
+    let namespace = std::fs::File::open(path(name)).expect("a namespace");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("a network namespace");
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn path(name: &str) -> PathBuf {

@@ -4,7 +4,7 @@
 mod cgroup;
 mod compare;
 mod golden;
-pub(crate) mod network;
+pub mod network;
 mod tree;
 
 use crate::bundle::Bundle;

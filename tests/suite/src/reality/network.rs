@@ -159,7 +159,7 @@ pub(crate) fn inventory_of(name: &str) -> String {
 }
 
 /// A guest that idles and declares one network device.
-pub(crate) fn service(bundle: Bundle, network: &str) -> Bundle {
+pub fn service(bundle: Bundle, network: &str) -> Bundle {
     let device = Declared { name: "service".into(), net: true };
     bundle
         .unikernel(&idle_with(&[device]), &replaced(&SPT, "unikernelType", "mirage"))
