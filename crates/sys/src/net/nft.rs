@@ -2,6 +2,8 @@
 //!
 //! The family is IPv4 throughout. All numbers are in network order here, unlike in the rest of netlink.
 
+pub(super) mod filter;
+
 use std::net::Ipv4Addr;
 
 use rustix::io::Errno;
