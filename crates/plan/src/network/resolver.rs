@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::input::{Listener, NetFacts};
-use crate::launch::{Resolver, Tap};
+use crate::launch::{Port, Resolver, Tap};
 
 /// What guests are shown: hosts do not take an address of the first 256 for themselves (RFC 3927, section 2.1), and
 /// where they are the guest's own network, one that nobody has (RFC 5737).
@@ -17,7 +17,7 @@ const DNS: u16 = 53;
 /// and leaves out the others.
 ///
 /// The address is beyond the guest's gateway, so that the guest asks nobody for it. A guest without IPv4 or without a
-/// gateway has no way to such a nameserver.
+/// gateway has no way to such a nameserver; the way is made beside a redirect.
 #[must_use]
 pub fn resolve(tap: Tap, net: &NetFacts) -> Tap {
     let resolver = tap.nameservers.iter().find_map(|server| way(&tap, loopback(server)?, &net.listeners));
@@ -34,7 +34,7 @@ fn loopback(server: &str) -> Option<Ipv4Addr> {
 }
 
 fn way(tap: &Tap, address: Ipv4Addr, listeners: &[Listener]) -> Option<Resolver> {
-    let (own, prefix) = tap.ipv4?;
+    let (own, prefix) = tap.ipv4.filter(|_| tap.port == Port::Redirect)?;
     tap.gateway?;
     let shown = SHOWN.into_iter().find(|shown| !super::gateway::same_subnet(own, *shown, prefix))?;
     let udp = port(address, false, listeners)?;

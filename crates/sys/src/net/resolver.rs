@@ -13,7 +13,7 @@ use urunc_plan::launch::{Resolver, Tap};
 use super::facts::AF_INET;
 use super::message::{Message, NLM_F_CREATE};
 use super::netlink::{Refusal, Socket};
-use super::nft::filter::Priority;
+use super::nft::filter::{Family, Priority};
 use super::nft::{Batch, Hook};
 use super::redirect::Cookie;
 use super::{in_namespace, kept, proxy, tap};
@@ -102,8 +102,8 @@ pub(super) fn close(netns: BorrowedFd<'_>, cookie: &Cookie) -> Result<()> {
         socket => socket?,
     };
     let table = table(cookie);
-    for batch in [Batch::default().delete_table(&table), Batch::default().delete_device_table(&table)] {
-        match socket.commit(&batch) {
+    for family in [Family::Ipv4, Family::Device] {
+        match socket.commit(&Batch::default().delete_named(family, &table)) {
             // There are none, or the kernel has none at all.
             Err(Refusal { errno: Errno::NOENT | Errno::OPNOTSUPP, .. }) | Ok(()) => {}
             Err(refusal) => return Err(refusal.on("remove nf_tables rules", &table)),
