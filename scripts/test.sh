@@ -80,7 +80,7 @@ group sweep target/debug/sweep --part 10
 for name in lifecycle bad-config; do
     RUNTIME=$(command -v runc) FLAVOUR=runc group "$name-runc" target/debug/suite "$name"
 done
-for name in ordinary spt qemu bad rounds; do
+for name in ordinary spt qemu network bad rounds; do
     group "docker-$name" scripts/docker-env.sh dist/urunc tests/docker/run.sh "$name"
 done
 # What this host lacks: cgroup v2, systemd, AppArmor, KVM.

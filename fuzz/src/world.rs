@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use urunc_plan::input::{
-    BlockFacts, CgroupFacts, CgroupMount, HostFacts, ImageKeys, KvmFacts, MonitorFacts, NetDevice, NetFacts,
-    Route,
+    BlockFacts, CgroupFacts, CgroupMount, HostFacts, ImageKeys, KvmFacts, Listener, MonitorFacts, NetDevice,
+    NetFacts, Route,
 };
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::launch::LaunchPlan;
@@ -102,7 +102,8 @@ fn net() -> NetFacts {
     NetFacts {
         devices: vec![device],
         routes: vec![route],
-        nameservers: vec!["8.8.8.8".to_owned()],
+        nameservers: vec!["127.0.0.11".to_owned(), "8.8.8.8".to_owned()],
+        listeners: vec![Listener { tcp: false, address: [127, 0, 0, 11].into(), port: 40053 }],
         ..Default::default()
     }
 }

@@ -16,19 +16,21 @@ ordinary_image() {
     local tree=$URUNC_DOCKER_DIR/ordinary applet
     mkdir -p "$tree/bin"
     cp "$(command -v busybox)" "$tree/bin/busybox"
-    for applet in sh sleep cat stty echo true httpd; do ln -sf busybox "$tree/bin/$applet"; done
+    for applet in sh sleep cat stty echo true httpd timeout wget; do ln -sf busybox "$tree/bin/$applet"; done
     tar -C "$tree" -c . | docker import --change 'CMD ["/bin/sh"]' - ordinary >/dev/null
 }
 
-# Each own Solo5 guest as spt-NAME, by `docker import`.
+# Each own Solo5 guest as spt-NAME, by `docker import`. Those with a network are told addresses as MirageOS is.
 spt_images() {
-    local guest name tree
+    local guest name tree kind
     for guest in "$guests"/*.spt; do
         name=$(basename "$guest" .spt)
         tree=$URUNC_DOCKER_DIR/spt-$name
         mkdir -p "$tree/guest"
         cp "$guest" "$tree/guest/kernel"
-        urunc_json unikernelType solo5 hypervisor spt binary /guest/kernel >"$tree/urunc.json"
+        kind=solo5
+        case $name in http | udp-echo) kind=mirage ;; esac
+        urunc_json unikernelType "$kind" hypervisor spt binary /guest/kernel >"$tree/urunc.json"
         tar -C "$tree" -c . | docker import --change 'CMD ["guest"]' - "spt-$name" >/dev/null
     done
 }

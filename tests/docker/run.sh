@@ -1,16 +1,18 @@
 #!/bin/bash
-# run.sh GROUP...: checks a runtime under Docker, as users have it. Groups: ordinary, spt, qemu, bad, rounds.
+# run.sh GROUP...: checks a runtime under Docker, as users have it. Groups: ordinary, spt, qemu, network, bad, rounds.
 #
-# Runs inside scripts/docker-env.sh:  scripts/docker-env.sh dist/urunc tests/docker/run.sh ordinary spt qemu bad rounds
-# Own guests are taken from dist/guests (or $URUNC_GUESTS), the ledger from target/debug (or $URUNC_LEDGER).
+# Runs inside scripts/docker-env.sh:  scripts/docker-env.sh dist/urunc tests/docker/run.sh ordinary spt qemu network
+# Own guests are taken from dist/guests (or $URUNC_GUESTS), the ledger from target/debug (or $URUNC_LEDGER), as the
+# nameserver.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 guests=${URUNC_GUESTS:-$top/dist/guests}
 ledger=${URUNC_LEDGER:-$top/target/debug/ledger}
+nameserver=$top/target/debug/nameserver
 [ -n "${DOCKER_HOST:-}" ] || { echo "run.sh: start it with scripts/docker-env.sh" >&2; exit 2; }
-for part in check containers images ordinary spt qemu rounds; do . "$here/$part.sh"; done
+for part in check containers images ordinary spt qemu network rounds; do . "$here/$part.sh"; done
 
 bad_group() {
     check "image with an unknown monitor" broken_image

@@ -180,7 +180,9 @@ fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Re
     }
     let tap = network::tap(req, net, offers.vnet_hdr)?;
     let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
-    tap.map(|tap| network::reach(tap, net, pair.guest.wants().addressing)).transpose()
+    let wants = pair.guest.wants();
+    let tap = tap.map(|tap| network::reach(tap, net, wants.addressing)).transpose()?;
+    Ok(tap.map(|tap| if wants.nameservers { network::resolve(tap, net) } else { tap }))
 }
 
 /// The parts of the machine that depend on neither memory nor network.

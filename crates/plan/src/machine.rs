@@ -53,6 +53,8 @@ pub struct Wants {
     pub nics: &'static [DeviceModel],
     /// How it is told its addresses.
     pub addressing: Addressing,
+    /// It is told nameservers.
+    pub nameservers: bool,
     /// Block device models it drives.
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.

@@ -4,12 +4,14 @@ mod device;
 mod gateway;
 mod left_out;
 mod owner;
+mod resolver;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use gateway::reach;
 pub use left_out::left_out;
 pub use owner::Owner;
+pub use resolver::resolve;
 
 use crate::error::{PlanError, excerpt};
 use crate::input::{NamespaceKind, NetDevice, NetFacts, Request, Route};
@@ -62,6 +64,7 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         ipv6: device.ipv6.iter().copied().find(|(address, _)| !address.is_unicast_link_local()),
         gateway6: gateway6(net, device),
         nameservers: net.nameservers.clone(),
+        resolver: None,
         proxy: None,
         proxy6: None,
         leftovers: left.iter().map(|tap| leftover(tap)).collect(),

@@ -97,6 +97,7 @@ const NET: &[(&str, &str)] = &[
     ("name", "first free name"),
     ("nameservers", "config.json: mounts: /etc/resolv.conf"),
     ("port", "urunc"),
+    ("resolver", "nameservers, listeners in the network namespace"),
     ("uid", "identity.uid"),
     ("vnet_hdr", "monitor"),
 ];

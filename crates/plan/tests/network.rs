@@ -66,6 +66,7 @@ fn docker_bridge() {
           "nameservers": [
             "127.0.0.11"
           ],
+          "resolver": null,
           "proxy": null,
           "proxy6": null,
           "leftovers": []

@@ -1,4 +1,4 @@
-//! The network mechanisms against real namespaces. Needs root, `ip` and `tc`.
+//! The network mechanisms against real namespaces. Needs root, `ip`, `tc` and `nft`.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on panics, in its helpers too
 
@@ -10,6 +10,8 @@ mod facts;
 mod gateway;
 #[path = "net/guest.rs"]
 mod guest;
+#[path = "net/resolver.rs"]
+mod resolver;
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;

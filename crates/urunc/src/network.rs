@@ -1,6 +1,7 @@
 //! Step 8 of ARCHITECTURE.md: facts of the container's network, the final plan, the connection.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context;
@@ -59,6 +60,10 @@ pub fn facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
             let text = text.unwrap_or_default();
             let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
             facts.nameservers = servers.map(|server| server.trim().to_owned()).collect();
+            let loopback = |server: &String| server.parse().is_ok_and(|server: IpAddr| server.is_loopback());
+            if facts.nameservers.iter().any(loopback) && !facts.host_namespace {
+                facts.listeners = net::listeners(netns.as_fd()).context("network facts")?;
+            }
         }
         Err(error) => {
             let error = abridged(&format!("{error:#}"));

@@ -23,6 +23,7 @@ pub mod kernel_log;
 pub mod lifecycle;
 pub mod machine;
 pub mod memory;
+pub mod nameserver;
 pub mod net_guest;
 pub mod net_linux;
 pub mod probe;

@@ -3,15 +3,19 @@
 
 use crate::bundle::Bundle;
 use crate::harness::Case;
-use crate::reality::network::{Network, ip};
+use crate::nameserver::answer_one;
+use crate::reality::network::{Network, inventory, ip};
 use crate::sandbox::Sandbox;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use urunc_plan::NetFacts;
 use urunc_plan::input::{Neighbour, NetDevice, Route};
@@ -97,10 +101,10 @@ fn both_families(s: &Sandbox) {
         for address in ["10.7.0.2", "fd00:7::2"] {
             let page = get(ip_address(address), "/");
             assert!(page.starts_with("hello from Linux ") && page.trim_end().ends_with(" on web"), "{page}");
-            assert_eq!(
-                get(ip_address(address), "/resolv.conf"),
-                "nameserver 10.7.0.53\nnameserver fd00:7::53\n"
-            );
+            let servers = "nameserver 169.254.0.53\nnameserver 10.7.0.53\nnameserver fd00:7::53\n";
+            assert_eq!(get(ip_address(address), "/resolv.conf"), servers);
+            let said = get(ip_address(address), "/cgi-bin/lookup?169.254.0.53");
+            assert!(said.contains(&format!("Address: {KNOWN}\n")), "{said}");
         }
     });
 }
@@ -132,6 +136,8 @@ fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce(
     for words in [&["link set lo up", "link set {peer} up"], client].concat() {
         ip(&words.replace("{peer}", &peer));
     }
+    let _nameserver = Inside::start(s);
+    let before = inventory(s);
     let resolv = s.dir.join("resolv.conf");
     fs::write(&resolv, "nameserver 127.0.0.11\nnameserver 10.7.0.53\nnameserver fd00:7::53\n")
         .expect("a file");
@@ -145,6 +151,41 @@ fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce(
     c.kill("KILL").ok();
     c.until_stopped();
     c.delete().ok();
+    assert_eq!(inventory(s), before);
+}
+
+/// What the nameserver in the container's namespace answers.
+const KNOWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
+
+/// A nameserver in the namespace of the case, on a port and an address as Docker's.
+struct Inside(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Inside {
+    fn start(s: &Sandbox) -> Self {
+        ip(&format!("-n {} link set lo up", s.tag));
+        let namespace = fs::File::open(Network::path(s)).expect("a namespace");
+        let end = Arc::new(AtomicBool::new(false));
+        let (seen, (bound, is_bound)) = (Arc::clone(&end), mpsc::channel());
+        let thread = std::thread::spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("a namespace");
+            let socket = UdpSocket::bind("127.0.0.11:40053").expect("a port");
+            socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+            bound.send(()).expect("a listener");
+            while !seen.load(Ordering::Relaxed) {
+                answer_one(&socket, KNOWN);
+            }
+        });
+        is_bound.recv().expect("a nameserver");
+        Self(end, Some(thread))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().map(JoinHandle::join);
+    }
 }
 
 /// The guest that serves pages, of the image that `scripts/linux-image.sh` makes.

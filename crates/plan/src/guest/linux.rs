@@ -80,6 +80,7 @@ impl Guest for Linux {
             boot: &[BootProtocol::Linux],
             nics: &[DeviceModel::VirtioPci],
             addressing: Addressing::GatewayInSubnet,
+            nameservers: true,
             disks: &[DeviceModel::VirtioPci],
             initrd: true,
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.

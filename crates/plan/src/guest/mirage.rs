@@ -24,6 +24,7 @@ impl Guest for Mirage {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::AnyGateway,
+            nameservers: false,
             disks: &[DeviceModel::Solo5],
             initrd: false,
             least_ram: MIB,

@@ -18,6 +18,7 @@ impl Guest for Process {
             boot: &[BootProtocol::Program],
             nics: &[],
             addressing: Addressing::Own,
+            nameservers: false,
             disks: &[],
             initrd: false,
             least_ram: 0,

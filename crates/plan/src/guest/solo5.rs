@@ -30,6 +30,7 @@ impl Guest for Solo5 {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::Own,
+            nameservers: false,
             disks: &[DeviceModel::Solo5],
             initrd: false,
             // The stack starts at the end of memory.

@@ -18,6 +18,19 @@ pub struct NetFacts {
     pub neighbours: Vec<Neighbour>,
     /// Nameservers of the `resolv.conf` that config.json mounts.
     pub nameservers: Vec<String>,
+    /// Who answers on a loopback address; looked for only when a nameserver has one.
+    pub listeners: Vec<Listener>,
+}
+
+/// A socket that takes datagrams or connections on an IPv4 loopback address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// TCP, else UDP.
+    pub tcp: bool,
+    /// Loopback address, or 0.0.0.0 for all of them.
+    pub address: Ipv4Addr,
+    /// Port.
+    pub port: u16,
 }
 
 /// One way to one destination.

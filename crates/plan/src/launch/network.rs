@@ -39,6 +39,9 @@ pub struct Tap {
     pub gateway6: Option<Ipv6Addr>,
     /// Nameservers.
     pub nameservers: Vec<String>,
+    /// Way to a nameserver that the guest cannot ask by its own address.
+    #[serde(default)]
+    pub resolver: Option<Resolver>,
     /// Help for a guest that could not reach its gateway by itself.
     #[serde(default)]
     pub proxy: Option<GatewayProxy>,
@@ -81,6 +84,23 @@ pub struct GatewayProxy6 {
     pub gateway: Ipv6Addr,
     /// Its hardware address.
     pub mac: String,
+}
+
+/// A nameserver on a loopback address of the namespace, as Docker has one in its networks. The tap takes the guest's
+/// questions to another address out of its frames, and the namespace's stack passes them on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolver {
+    /// Where the guest sends its questions, to port 53: among the [`Tap::nameservers`].
+    pub shown: Ipv4Addr,
+    /// Where the nameserver sees them come from. The guest's own address is the namespace's, too: what is sent there
+    /// would not leave it.
+    pub asker: Ipv4Addr,
+    /// The nameserver.
+    pub address: Ipv4Addr,
+    /// Its port for datagrams.
+    pub udp: u16,
+    /// Its port for connections, if it has one.
+    pub tcp: Option<u16>,
 }
 
 /// A tap whose owner has ended.

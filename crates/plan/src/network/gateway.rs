@@ -60,6 +60,6 @@ fn without_gateway(tap: &Tap, net: &NetFacts) -> Option<PlanError> {
     Some(refused(format!("the IPv4 default route over {device} has {hop}, a guest needs an IPv4 one")))
 }
 
-fn same_subnet(a: Ipv4Addr, b: Ipv4Addr, prefix: u8) -> bool {
+pub(super) fn same_subnet(a: Ipv4Addr, b: Ipv4Addr, prefix: u8) -> bool {
     (u32::from(a) ^ u32::from(b)).leading_zeros() >= prefix.into()
 }

@@ -15,7 +15,7 @@ pub fn left_out(net: &NetFacts, tap: &Tap) -> Option<Notice> {
     let others = others.into_iter().filter(|device| is_connectable(device));
     let left = own.iter().flat_map(|device| addresses(device, tap));
     let left = left.chain(others.map(|device| format!("device {}", excerpt(&device.name))));
-    let mut left: Vec<String> = left.chain(routes(net, tap)).collect();
+    let mut left: Vec<String> = left.chain(routes(net, tap)).chain(nameservers(net, tap)).collect();
     if left.is_empty() {
         return None;
     }
@@ -40,4 +40,14 @@ fn routes(net: &NetFacts, tap: &Tap) -> impl Iterator<Item = String> {
     routes.filter_map(|Route { destination: (address, prefix), gateway, .. }| {
         Some(format!("route {address}/{prefix} by {}", (*gateway)?))
     })
+}
+
+/// Those that the guest can neither ask nor is led to.
+fn nameservers(net: &NetFacts, tap: &Tap) -> impl Iterator<Item = String> {
+    let led = tap.resolver.as_ref().map(|resolver| resolver.address.to_string());
+    let left = net
+        .nameservers
+        .iter()
+        .filter(move |server| !tap.nameservers.contains(server) && led.as_deref() != Some(server.as_str()));
+    left.map(|server| format!("nameserver {}", excerpt(server)))
 }

@@ -1,10 +1,15 @@
 //! Network namespaces, tap devices, redirects: synchronous rtnetlink.
 
 mod facts;
+mod kept;
+mod listeners;
 mod message;
 mod netlink;
+#[allow(dead_code)] // for the routed port
+mod nft;
 mod proxy;
 mod redirect;
+mod resolver;
 mod tap;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +21,7 @@ use urunc_plan::input::NetFacts;
 use urunc_plan::launch::{Port, Tap};
 
 use crate::error::{Result, SysError};
+pub use listeners::listeners;
 use netlink::{Answer, Socket};
 
 /// Runs `f` in another network namespace and comes back.
@@ -74,8 +80,8 @@ pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32
 ///
 /// The descriptor is non-blocking and closed on exec. `alias` is the tap's owner record,
 /// [`urunc_plan::network::Owner`]. On failure everything is as before; a device whose ingress is in use by others is
-/// refused and not touched. The tap has no address but that of a gateway it answers for: the container's own stack has
-/// no part in the connection.
+/// refused and not touched. The tap has no address but that of a gateway it answers for: but for questions of
+/// names ([`Tap::resolver`]), the container's own stack has no part in the connection.
 ///
 /// # Errors
 /// Of kind `AlreadyExists` or `ResourceBusy` when another start was faster: facts that are read again say so in words.
@@ -86,7 +92,7 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
     for leftover in &tap.leftovers {
         tap::reclaim(&mut socket, leftover)?;
     }
-    redirect::reclaim(&mut socket, device)?;
+    redirect::reclaim(&mut socket, device, |cookie| resolver::close(netns, cookie))?;
     let gateway = proxy::address(netns, device, tap)?;
     let cookie = redirect::cookie(&tap.alias);
     let index = tap::configure(&mut socket, tap, alias)?;
@@ -95,8 +101,17 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
     if let Some(mac) = gateway {
         proxy::answer(&mut socket, index, tap, mac)?;
     }
-    // Last, because it alone outlives the tap: up to here the end of `fd` undoes everything.
+    if let Some(resolver) = &tap.resolver {
+        resolver::prepare(&mut socket, index, tap, resolver)?;
+    }
+    // Last, because these outlive the tap: up to here the end of `fd` undoes everything.
     redirect::add(&mut socket, device, index, &cookie)?;
+    if let Some(resolver) = &tap.resolver {
+        resolver::open(netns, &mut socket, (index, &cookie), tap, resolver).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = redirect::remove(&mut socket, device, &cookie);
+        })?;
+    }
     Ok(fd)
 }
 
@@ -106,6 +121,11 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
 /// the mark is on the filter, so an interruption between the two leaves such a one. Doing it again changes nothing.
 pub fn disconnect(netns: BorrowedFd<'_>, tap: &Tap) -> Result<()> {
     let mut socket = in_namespace(netns, Socket::open)?;
-    redirect::remove(&mut socket, (tap.device_index, &tap.device), &redirect::cookie(&tap.alias))?;
+    let cookie = redirect::cookie(&tap.alias);
+    if tap.resolver.is_some() {
+        // Before the redirect, by which a later start knows that there are rules.
+        resolver::close(netns, &cookie)?;
+    }
+    redirect::remove(&mut socket, (tap.device_index, &tap.device), &cookie)?;
     tap::remove(&mut socket, tap)
 }

@@ -15,22 +15,21 @@ use urunc_plan::launch::Tap;
 use super::facts::{self, AF_INET, AF_INET6};
 use super::message::{Message, NLM_F_CREATE, NLM_F_DUMP, Reply, u16_at, u32_at};
 use super::netlink::{Changes, Refusal, Socket};
-use super::{in_namespace, redirect};
+use super::{in_namespace, kept, tap};
 use crate::error::{Result, SysError};
 use crate::process;
 
 /// ARP asks three times, once a second (`mcast_solicit` and `retrans_time` of arp(7)), and says that nobody answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// `linux/neighbour.h`, `linux/rtnetlink.h`.
-const NDA_DST: u16 = 1;
+pub(super) const NDA_DST: u16 = 1;
 const NTF_USE: u8 = 1;
 const NUD_FAILED: u16 = 0x20;
 const RTMGRP_NEIGH: u32 = 4;
 /// `linux/if_addr.h`.
 const IFA_F_NODAD: u32 = 0x02;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
-/// `linux/if_link.h`, `linux/ip.h`.
-const IFLA_INET_CONF: u16 = 1;
+/// `linux/ip.h`.
 const IPV4_DEVCONF_RP_FILTER: u16 = 8;
 const IPV4_DEVCONF_ARP_IGNORE: u16 = 19;
 const IPV4_DEVCONF_ACCEPT_LOCAL: u16 = 23;
@@ -42,7 +41,7 @@ const NETCONFA_IFINDEX_ALL: u32 = 0xffff_ffff;
 /// Sources must be reached over the device that they came from; 2 is satisfied with any device.
 const STRICT: u32 = 1;
 
-type Mac = [u8; 6];
+pub(super) type Mac = [u8; 6];
 
 /// The hardware address of the gateway that `tap` is to answer for: the planned one, or what it answers to ARP over
 /// `device`. `None` when there is none to answer for.
@@ -61,7 +60,7 @@ pub(super) fn address(netns: BorrowedFd<'_>, device: (u32, &str), tap: &Tap) -> 
     Ok(first.or(second))
 }
 
-fn parsed(text: &str) -> Result<Mac> {
+pub(super) fn parsed(text: &str) -> Result<Mac> {
     let bytes: Vec<u8> = text.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
     <Mac>::try_from(bytes).map_err(|_| SysError::new("use hardware address", text, Errno::INVAL))
 }
@@ -112,20 +111,13 @@ pub(super) fn answer(socket: &mut Socket, index: u32, tap: &Tap, mac: Mac) -> Re
         // The guest's address is the namespace's, too: a question from it is one from ourselves.
         let settings =
             [(IPV4_DEVCONF_ACCEPT_LOCAL, 1), (IPV4_DEVCONF_RP_FILTER, 0), (IPV4_DEVCONF_ARP_IGNORE, 0)];
-        let message = set().nest(libc::IFLA_AF_SPEC, |families| {
-            families.nest(AF_INET.into(), |family| {
-                family.nest(IFLA_INET_CONF, |list| {
-                    settings.iter().fold(list, |list, &(setting, value)| list.number(setting, value))
-                })
-            })
-        });
-        socket.call(&message).map_err(failed)?;
+        tap::set_ipv4(socket, index, &settings).map_err(failed)?;
         own(socket, index, proxy.shown.into()).map_err(failed)?;
-        redirect::keep_arp(socket, index, proxy.shown).map_err(failed)?;
+        kept::arp_requests(socket, index, proxy.shown).map_err(failed)?;
     }
     if let Some(proxy) = &tap.proxy6 {
         own(socket, index, proxy.gateway.into()).map_err(failed)?;
-        redirect::keep_solicitations(socket, index, proxy.gateway).map_err(failed)?;
+        kept::solicitations(socket, index, proxy.gateway).map_err(failed)?;
     }
     Ok(())
 }

@@ -4,10 +4,10 @@
 //! container's id: it stays readable when the target device is gone, and tells our objects from everybody else's.
 
 use std::hash::Hasher;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
 
+use super::kept;
 use super::message::{Attrs, Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Reply, u32_at};
 use super::netlink::{Refusal, Socket};
 use crate::error::{Result, SysError};
@@ -15,26 +15,25 @@ use crate::error::{Result, SysError};
 /// `linux/pkt_sched.h`: parent of ingress and clsact qdiscs, and the handle that both have.
 const TC_H_INGRESS: u32 = 0xffff_fff1;
 const INGRESS_HANDLE: u32 = 0xffff_0000;
-/// Preference of our filter; `tc filter show` prints it.
-const PREFERENCE: u32 = 0x7572;
+/// Preference of our filter; `tc filter show` prints it. Those of [`super::kept`] come before.
+pub(super) const PREFERENCE: u32 = 0x7572;
 /// Beginning of every cookie of ours.
 const MARK: [u8; 8] = *b"urunc v1";
 
 /// `linux/rtnetlink.h`, `linux/pkt_cls.h`, `linux/tc_act/tc_mirred.h`.
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
-const TCA_U32_SEL: u16 = 5;
-const TCA_U32_ACT: u16 = 7;
+pub(super) const TCA_U32_SEL: u16 = 5;
+pub(super) const TCA_U32_ACT: u16 = 7;
 const TCA_ACT_KIND: u16 = 1;
 const TCA_ACT_OPTIONS: u16 = 2;
 const TCA_ACT_COOKIE: u16 = 6;
 const TCA_MIRRED_PARMS: u16 = 2;
-const TC_U32_TERMINAL: u8 = 1;
+pub(super) const TC_U32_TERMINAL: u8 = 1;
 const TC_ACT_STOLEN: u32 = 4;
+const TC_ACT_OK: u32 = 0;
 const TCA_EGRESS_REDIR: u32 = 1;
-/// `linux/if_ether.h`.
-const ETH_P_ARP: u16 = 0x0806;
-const ETH_P_IPV6: u16 = 0x86dd;
+const TCA_EGRESS_MIRROR: u32 = 2;
 /// Size of `struct tcmsg`, and where its members are.
 const TCMSG: usize = 20;
 const TCM_IFINDEX: usize = 4;
@@ -104,64 +103,29 @@ fn filter(index: u32, to: u32, cookie: &Cookie) -> Message {
     let mut selector = [0; 32];
     selector[0] = TC_U32_TERMINAL;
     selector[2] = 1;
-    // struct tc_mirred: index, capab, action, refcnt, bindcnt, eaction, ifindex.
-    let mirred = [0, 0, TC_ACT_STOLEN, 0, 0, TCA_EGRESS_REDIR, to].map(u32::to_ne_bytes).concat();
-    let action = |list: Message| {
-        list.text(TCA_ACT_KIND, "mirred")
-            .attr(TCA_ACT_COOKIE, cookie)
-            .nest(TCA_ACT_OPTIONS, |options| options.attr(TCA_MIRRED_PARMS, &mirred))
-    };
     u32_filter(index, info(), |options| {
-        options.attr(TCA_U32_SEL, &selector).nest(TCA_U32_ACT, |actions| actions.nest(1, action))
+        mirred(options.attr(TCA_U32_SEL, &selector), (TC_ACT_STOLEN, TCA_EGRESS_REDIR), to, cookie)
     })
 }
 
-/// Hands the ARP requests for `address` to the namespace's own stack; everything else goes on to the filters behind.
-///
-/// `tc filter add dev INDEX parent ffff: pref PREFERENCE-1 protocol arp u32 match u16 1 0xffff at 6 match u32 ADDRESS
-/// 0xffffffff at 24`.
-pub(super) fn keep_arp(
-    socket: &mut Socket,
-    index: u32,
-    address: Ipv4Addr,
-) -> std::result::Result<(), Refusal> {
-    let keys = [(0xffff, 1, 4), (u32::MAX, address.into(), 24)];
-    keep(socket, index, (PREFERENCE - 1, ETH_P_ARP), &keys)
+/// The action of a filter that sends a copy to device `to`; the frame itself goes on to the namespace's own stack.
+pub(super) fn copy(options: Message, to: u32) -> Message {
+    // Without a mark: it is the redirect that says whose the qdisc is.
+    mirred(options, (TC_ACT_OK, TCA_EGRESS_MIRROR), to, &[])
 }
 
-/// As [`keep_arp`], the neighbour solicitations for `address` (RFC 4861, section 4.3): next header ICMPv6, type, target.
-pub(super) fn keep_solicitations(
-    socket: &mut Socket,
-    index: u32,
-    address: Ipv6Addr,
-) -> std::result::Result<(), Refusal> {
-    let mut keys = vec![(0xff00, 58 << 8, 4), (0xff00_0000, 135 << 24, 40)];
-    let words = address.octets();
-    let words = words.chunks_exact(4).filter_map(|word| word.first_chunk().copied().map(u32::from_be_bytes));
-    keys.extend(words.zip([48, 52, 56, 60]).map(|(word, offset)| (u32::MAX, word, offset)));
-    keep(socket, index, (PREFERENCE - 2, ETH_P_IPV6), &keys)
+fn mirred(options: Message, (then, what): (u32, u32), to: u32, cookie: &[u8]) -> Message {
+    // struct tc_mirred: index, capab, action, refcnt, bindcnt, eaction, ifindex.
+    let parameters = [0, 0, then, 0, 0, what, to].map(u32::to_ne_bytes).concat();
+    let action = |list: Message| {
+        let list = list.text(TCA_ACT_KIND, "mirred");
+        let list = if cookie.is_empty() { list } else { list.attr(TCA_ACT_COOKIE, cookie) };
+        list.nest(TCA_ACT_OPTIONS, |options| options.attr(TCA_MIRRED_PARMS, &parameters))
+    };
+    options.nest(TCA_U32_ACT, |actions| actions.nest(1, action))
 }
 
-/// A filter without an action. `keys` are mask, value and offset in the network header.
-fn keep(
-    socket: &mut Socket,
-    index: u32,
-    (preference, protocol): (u32, u16),
-    keys: &[(u32, u32, u32)],
-) -> std::result::Result<(), Refusal> {
-    let mut selector = vec![0; 16];
-    selector[0] = TC_U32_TERMINAL;
-    selector[2] = u8::try_from(keys.len()).unwrap_or_default();
-    // struct tc_u32_key: mask, value, offset, offset mask.
-    for (mask, value, offset) in keys {
-        let key = [mask.to_be_bytes(), value.to_be_bytes(), offset.to_ne_bytes(), [0; 4]];
-        selector.extend(key.concat());
-    }
-    let info = preference << 16 | u32::from(protocol.to_be());
-    socket.call(&u32_filter(index, info, |options| options.attr(TCA_U32_SEL, &selector))).map(drop)
-}
-
-fn u32_filter(index: u32, info: u32, options: impl FnOnce(Message) -> Message) -> Message {
+pub(super) fn u32_filter(index: u32, info: u32, options: impl FnOnce(Message) -> Message) -> Message {
     let body = tcmsg(index, 0, INGRESS_HANDLE, info);
     let message = Message::new(libc::RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body);
     message.text(TCA_KIND, "u32").nest(TCA_OPTIONS, options)
@@ -200,7 +164,8 @@ fn classify(socket: &mut Socket, index: u32, kind: &str) -> std::result::Result<
         return Ok(Ingress::Empty);
     }
     // One filter is dumped as several messages (itself, its hash table, its key) of one preference.
-    let alone = filters.iter().all(|filter| u32_at(&filter.body, TCM_INFO) == Some(info()));
+    let is_ours = |filter: &Reply| u32_at(&filter.body, TCM_INFO).is_some_and(|info| infos().contains(&info));
+    let alone = filters.iter().all(is_ours);
     let redirect = filters.iter().find_map(|filter| ours(&filter.attrs(TCMSG)));
     Ok(redirect.map_or(Ingress::Foreign, |(cookie, target)| Ingress::Redirect { cookie, target, alone }))
 }
@@ -227,8 +192,7 @@ pub(super) fn remove(socket: &mut Socket, from: (u32, &str), mine: &Cookie) -> R
         Ingress::Redirect { cookie, alone: true, .. } if cookie == *mine => delete_qdisc(socket, index),
         // Somebody has added filters beside ours since: the qdisc is theirs now.
         Ingress::Redirect { cookie, .. } if cookie == *mine => {
-            let message = Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info()));
-            socket.call(&message).map(drop)
+            infos().into_iter().try_for_each(|info| delete_filters(socket, index, info))
         }
         _ => Ok(()),
     };
@@ -239,10 +203,19 @@ pub(super) fn remove(socket: &mut Socket, from: (u32, &str), mine: &Cookie) -> R
     }
 }
 
-/// Makes room for a redirect: removes one of ours whose target is gone, refuses what is in use.
-pub(super) fn reclaim(socket: &mut Socket, from: (u32, &str)) -> Result<()> {
+/// Makes room for a redirect: removes one of ours whose target is gone, refuses what is in use. What else its owner has
+/// left is for `forget`, and is removed first: the redirect is the sign that there may be something.
+pub(super) fn reclaim(
+    socket: &mut Socket,
+    from: (u32, &str),
+    forget: impl FnOnce(&Cookie) -> Result<()>,
+) -> Result<()> {
     let (index, name) = from;
-    match inspect(socket, index).map_err(|refusal| refusal.on("inspect ingress of", name))? {
+    let found = inspect(socket, index).map_err(|refusal| refusal.on("inspect ingress of", name))?;
+    if let Ingress::Redirect { cookie, target: 0, alone: true } = &found {
+        forget(cookie)?;
+    }
+    match found {
         Ingress::Free => Ok(()),
         state if state.occupied() => {
             let why = "it already has an ingress or clsact qdisc, which is left as it is";
@@ -257,9 +230,22 @@ fn delete_qdisc(socket: &mut Socket, index: u32) -> std::result::Result<(), Refu
     socket.call(&Message::new(libc::RTM_DELQDISC, 0, &body)).map(drop)
 }
 
-/// `tcm_info` of a filter: preference, and ETH_P_ALL in network order.
+fn delete_filters(socket: &mut Socket, index: u32, info: u32) -> std::result::Result<(), Refusal> {
+    match socket.call(&Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info))) {
+        // There are none of this kind.
+        Err(Refusal { errno: Errno::NOENT | Errno::INVAL, .. }) | Ok(_) => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// `tcm_info` of the redirect: preference, and ETH_P_ALL in network order.
 fn info() -> u32 {
     PREFERENCE << 16 | u32::from(3u16.to_be())
+}
+
+/// `tcm_info` of all filters that a device of the container can have from us.
+fn infos() -> [u32; 3] {
+    [info(), kept::COPIED_ARP, kept::KEPT_ANSWERS]
 }
 
 /// `struct tcmsg` of `linux/rtnetlink.h`.

@@ -60,7 +60,8 @@ impl Namespace {
         let filters = names.flat_map(|name| ["ingress", "egress"].map(|hook| (name, hook)));
         let filters: Vec<String> =
             filters.map(|(name, hook)| self.run(&format!("tc filter show dev {name} {hook}"))).collect();
-        [links, self.run("tc qdisc show"), filters.concat(), self.run("ip route")].join("\n")
+        let rest = ["tc qdisc show", "ip route", "ip neigh show nud permanent", "nft list ruleset"];
+        [&[links, filters.concat()][..], &rest.map(|command| self.run(command))].concat().join("\n")
     }
 }
 
