@@ -42,6 +42,13 @@ impl Message {
         message
     }
 
+    /// The same without an acknowledgement: another message ends the exchange.
+    pub(super) fn unacknowledged(mut self) -> Self {
+        let flags = u16_at(&self.bytes, 6).unwrap_or_default() & !NLM_F_ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
+    }
+
     /// Appends one attribute.
     pub(super) fn attr(self, kind: u16, payload: &[u8]) -> Self {
         self.nest(kind, |mut inner| {

@@ -3,6 +3,8 @@
 mod facts;
 mod message;
 mod netlink;
+#[allow(dead_code)] // for the routed port
+mod nft;
 mod proxy;
 mod redirect;
 mod tap;

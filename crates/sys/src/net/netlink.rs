@@ -3,12 +3,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use urunc_plan::error::abridged;
 
 use super::message::{
     Attrs, Message, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Reply, u32_at,
 };
+use super::nft::Batch;
 use crate::error::{Result, SysError};
 
 /// A dump never returns more than this in one datagram.
@@ -46,6 +47,9 @@ impl From<Errno> for Refusal {
     }
 }
 
+/// Makes the datagram of a sequence number, or says what does not fit.
+type Finish<'a> = dyn Fn(u32) -> std::result::Result<Vec<u8>, &'static str> + 'a;
+
 /// A socket bound to the network namespace it was made in.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -56,11 +60,20 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens a socket in the calling thread's network namespace; it stays there when the thread moves on.
     pub(super) fn open() -> Result<Self> {
-        let fail = |errno: Errno| SysError::new("open netlink socket", "rtnetlink", errno);
         // Protocol `None` is number 0, NETLINK_ROUTE.
-        let fd =
-            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
-                .map_err(fail)?;
+        Self::of(None, "rtnetlink")
+    }
+
+    /// As [`Self::open`], for the packet filter; EPROTONOSUPPORT where the kernel has none of nfnetlink.
+    #[allow(dead_code)] // for the routed port
+    pub(super) fn open_netfilter() -> Result<Self> {
+        Self::of(Some(netlink::NETFILTER), "nfnetlink")
+    }
+
+    fn of(protocol: Option<Protocol>, name: &str) -> Result<Self> {
+        let fail = |errno: Errno| SysError::new("open netlink socket", name, errno);
+        let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
+        let fd = rustix::net::socket_with(family, SocketType::RAW, flags, protocol).map_err(fail)?;
         // A connected socket takes messages from the kernel only, not from other sockets of the namespace.
         rustix::net::connect(&fd, &netlink::SocketAddrNetlink::new(0, 0)).map_err(fail)?;
         // Older kernels lack some of these; they improve errors and checks, nothing depends on them.
@@ -72,21 +85,30 @@ impl Socket {
 
     /// Sends a request and returns its replies, when the kernel has accepted it.
     pub(super) fn call(&mut self, message: &Message) -> std::result::Result<Vec<Reply>, Refusal> {
+        self.persist(&|sequence| message.finish(sequence))
+    }
+
+    /// Makes the changes of a batch; on a refusal none of them is made.
+    #[allow(dead_code)] // for the routed port
+    pub(super) fn commit(&mut self, batch: &Batch) -> std::result::Result<(), Refusal> {
+        self.persist(&|sequence| batch.finish(sequence)).map(drop)
+    }
+
+    fn persist(&mut self, finish: &Finish<'_>) -> std::result::Result<Vec<Reply>, Refusal> {
         for _ in 0..ATTEMPTS {
-            match self.exchange(message) {
+            match self.exchange(finish) {
                 // EINTR is a dump that a change has overtaken (NLM_F_DUMP_INTR).
                 Err(Refusal { errno: Errno::BUSY | Errno::INTR, .. }) => rustix::thread::sched_yield(),
                 outcome => return outcome,
             }
         }
-        self.exchange(message)
+        self.exchange(finish)
     }
 
-    fn exchange(&mut self, message: &Message) -> std::result::Result<Vec<Reply>, Refusal> {
+    fn exchange(&mut self, finish: &Finish<'_>) -> std::result::Result<Vec<Reply>, Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = message
-            .finish(self.sequence)
-            .map_err(|fault| Refusal { errno: Errno::INVAL, text: fault.to_owned() })?;
+        let bytes =
+            finish(self.sequence).map_err(|fault| Refusal { errno: Errno::INVAL, text: fault.to_owned() })?;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()))?;
         let mut answer = Answer::to(self.sequence);
         let mut buffer = vec![0; DATAGRAM];
