@@ -10,6 +10,8 @@ mod facts;
 mod gateway;
 #[path = "net/guest.rs"]
 mod guest;
+#[path = "net/routed.rs"]
+mod routed;
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;

@@ -3,13 +3,18 @@
 use super::device::is_connectable;
 use crate::error::excerpt;
 use crate::input::{NetDevice, NetFacts, Route};
-use crate::launch::{Notice, Tap};
+use crate::launch::{Notice, Port, Tap};
 
 /// Most entries of the notice.
 const SHOWN: usize = 5;
 
 /// Other devices, other addresses, and routes by other gateways.
+///
+/// A guest behind the container's address reaches all of it.
 pub fn left_out(net: &NetFacts, tap: &Tap) -> Option<Notice> {
+    if tap.port != Port::Redirect {
+        return None;
+    }
     let (own, others): (Vec<_>, Vec<_>) =
         net.devices.iter().partition(|device| device.index == tap.device_index);
     let others = others.into_iter().filter(|device| is_connectable(device));

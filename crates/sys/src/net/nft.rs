@@ -28,6 +28,7 @@ const NLM_F_APPEND: u16 = 0x800;
 const NFGENMSG: usize = 4;
 /// Attributes of tables, chains, hooks, rules, lists, expressions and data.
 const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_TABLE_HANDLE: u16 = 4;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -110,9 +111,9 @@ impl Batch {
         self
     }
 
-    /// Removes a table with all that is in it; ENOENT when there is none.
-    pub(super) fn delete_table(mut self, table: &str) -> Self {
-        self.0.push(message(NFT_MSG_DELTABLE, 0).text(NFTA_TABLE_NAME, table));
+    /// Removes a table with all that is in it; ENOENT when it is gone, also if another has its name by now.
+    pub(super) fn delete_table(mut self, Table(handle): Table) -> Self {
+        self.0.push(message(NFT_MSG_DELTABLE, 0).attr(NFTA_TABLE_HANDLE, &handle.to_be_bytes()));
         self
     }
 
@@ -242,12 +243,21 @@ impl Rule {
     }
 }
 
-/// Whether there is a table of this name.
-pub(super) fn has_table(socket: &mut Socket, table: &str) -> Result<bool, Refusal> {
+/// A table that is there: its handle, which no other table gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Table(u64);
+
+/// The table of this name, if there is one.
+pub(super) fn table(socket: &mut Socket, table: &str) -> Result<Option<Table>, Refusal> {
     match socket.call(&message(NFT_MSG_GETTABLE, 0).text(NFTA_TABLE_NAME, table)) {
-        Err(Refusal { errno: Errno::NOENT, .. }) => Ok(false),
-        found => found.map(|_| true),
+        Err(Refusal { errno: Errno::NOENT, .. }) => Ok(None),
+        found => Ok(found?.iter().find_map(handle)),
     }
+}
+
+fn handle(reply: &Reply) -> Option<Table> {
+    let bytes = reply.attrs(NFGENMSG).get(NFTA_TABLE_HANDLE)?;
+    Some(Table(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 /// The comments of all rules of a table; a rule without one has an empty one.

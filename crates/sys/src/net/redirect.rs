@@ -226,10 +226,7 @@ pub(super) fn remove(socket: &mut Socket, from: (u32, &str), mine: &Cookie) -> R
         Ingress::Empty => delete_qdisc(socket, index),
         Ingress::Redirect { cookie, alone: true, .. } if cookie == *mine => delete_qdisc(socket, index),
         // Somebody has added filters beside ours since: the qdisc is theirs now.
-        Ingress::Redirect { cookie, .. } if cookie == *mine => {
-            let message = Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info()));
-            socket.call(&message).map(drop)
-        }
+        Ingress::Redirect { cookie, .. } if cookie == *mine => delete_filter(socket, index),
         _ => Ok(()),
     };
     match outcome {
@@ -250,6 +247,26 @@ pub(super) fn reclaim(socket: &mut Socket, from: (u32, &str)) -> Result<()> {
         }
         _ => delete_qdisc(socket, index).map_err(|refusal| refusal.on("remove leftover redirect from", name)),
     }
+}
+
+/// Takes redirects of ours that lead nowhere off a device; what is somebody else's stays and is no hindrance.
+pub(super) fn release(socket: &mut Socket, from: (u32, &str)) -> Result<()> {
+    let (index, name) = from;
+    let failed = |refusal: Refusal| refusal.on("remove leftover redirect from", name);
+    match inspect(socket, index).map_err(failed)? {
+        Ingress::Redirect { target: 0, alone: true, .. } => delete_qdisc(socket, index).map_err(failed),
+        Ingress::Redirect { target: 0, alone: false, .. } => delete_filter(socket, index).map_err(failed),
+        Ingress::Redirect { .. } => {
+            let why = "its frames are another unikernel's";
+            Err(SysError::new("connect", name, std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn delete_filter(socket: &mut Socket, index: u32) -> std::result::Result<(), Refusal> {
+    let message = Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info()));
+    socket.call(&message).map(drop)
 }
 
 fn delete_qdisc(socket: &mut Socket, index: u32) -> std::result::Result<(), Refusal> {

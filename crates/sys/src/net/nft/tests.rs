@@ -32,9 +32,9 @@ fn of_all_kinds() -> Batch {
 #[test]
 fn rules_of_every_kind_are_what_nft_calls_them() {
     in_new_namespace(|socket| {
-        assert!(!has_table(socket, "t").unwrap());
+        assert_eq!(table(socket, "t").unwrap(), None);
         socket.commit(&of_all_kinds()).unwrap();
-        assert!(has_table(socket, "t").unwrap());
+        let made = table(socket, "t").unwrap().unwrap();
         let expected = [
             "table ip t {",
             "chain out {",
@@ -56,8 +56,11 @@ fn rules_of_every_kind_are_what_nft_calls_them() {
         assert_eq!(lines, expected);
         assert_eq!(comments(socket, "t").unwrap(), ["urunc:a:1:2", "", "x"]);
         assert!(comments(socket, "other").unwrap().is_empty());
-        socket.commit(&Batch::default().delete_table("t")).unwrap();
+        socket.commit(&Batch::default().delete_table(made)).unwrap();
         assert_eq!(super::tests::shown(), "");
+        socket.commit(&of_all_kinds()).unwrap();
+        let refused = socket.commit(&Batch::default().delete_table(made)).unwrap_err();
+        assert_eq!(refused.errno, Errno::NOENT, "another table has the name by now");
     });
 }
 
@@ -71,7 +74,6 @@ fn a_batch_is_refused_as_a_whole_and_the_socket_goes_on() {
         socket.commit(&of_all_kinds()).unwrap();
         let before = shown();
         assert_eq!(refused(socket, of_all_kinds()), Errno::EXIST);
-        assert_eq!(refused(socket, Batch::default().delete_table("other")), Errno::NOENT);
         assert_eq!(refused(socket, Batch::default()), Errno::INVAL);
         assert_eq!(shown(), before);
         assert_eq!(comments(socket, "t").unwrap().len(), 3);
@@ -88,7 +90,8 @@ fn a_comment_is_whole_or_refused() {
             assert_eq!(socket.commit(&batch).is_ok(), fits, "{length} bytes");
             if fits {
                 assert_eq!(comments(socket, "t").unwrap(), [comment]);
-                socket.commit(&Batch::default().delete_table("t")).unwrap();
+                let made = table(socket, "t").unwrap().unwrap();
+                socket.commit(&Batch::default().delete_table(made)).unwrap();
             }
         }
     });
