@@ -75,16 +75,20 @@ impl Wire {
 
     /// Runs `work` in a thread of the client's namespace.
     pub(super) fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = std::fs::File::open(path(&self.client)).expect("a namespace");
-        std::thread::scope(|scope| {
-            let client = scope.spawn(move || {
-                let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-                rustix::thread::move_into_link_name_space(rustix::fd::AsFd::as_fd(&namespace), kind)
-                    .expect("the client's namespace");
-                work()
-            });
-            client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        inside(&self.client, work)
+    }
+
+    /// Runs `work` in a thread of the guest's namespace, where it is another process of the guest's pod.
+    pub(super) fn as_sidecar<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        inside(&self.guest, work)
+    }
+
+    /// What the guest's namespace holds.
+    pub(super) fn links(&self) -> Vec<String> {
+        let netns = vec![self.guest.clone()];
+        let ledger =
+            ledger::Ledger::take(&ledger::Scope { tags: netns.clone(), netns, ..ledger::Scope::default() });
+        ledger.row("link").map(str::to_owned).collect()
     }
 
     /// Frames that came to the client so far.
@@ -114,6 +118,19 @@ impl Drop for Wire {
             }
         }
     }
+}
+
+fn inside<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
+    let namespace = std::fs::File::open(path(name)).expect("a namespace");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(rustix::fd::AsFd::as_fd(&namespace), kind)
+                .expect("the namespace");
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn path(name: &str) -> PathBuf {

@@ -154,7 +154,14 @@ pub(crate) fn inventory_of(name: &str) -> String {
         };
         [command("ingress"), command("egress")]
     });
-    let rest = ["ip -d -j addr", "ip route show table all", "ip -6 route show table all", "tc -d qdisc show"];
+    let rest = [
+        "ip -d -j addr",
+        "ip route show table all",
+        "ip -6 route show table all",
+        "ip -4 netconf show",
+        "tc -d qdisc show",
+        "nft list ruleset",
+    ];
     filters.chain(rest.map(|command| within(name, command))).collect()
 }
 
