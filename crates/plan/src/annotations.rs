@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::quoted;
 use crate::input::ImageKeys;
 use crate::launch::Notice;
-use crate::{KEY_PREFIX, PlanError, negotiate};
+use crate::{KEY_PREFIX, PlanError, knative, negotiate};
 
 /// What a bundle is.
 #[allow(clippy::large_enum_variant, reason = "one value per command")]
@@ -72,7 +72,7 @@ type Values = BTreeMap<String, String>;
 /// Decides between container and unikernel, from the annotations of config.json and the content of `/urunc.json`.
 ///
 /// Annotations count exclusively as soon as one key other than `useDMBlock` and `mountRootfs` has a value; else the
-/// file does. A pod's sandbox is always a container.
+/// file does. A pod's sandbox is always a container, and so is Knative's queue-proxy.
 ///
 /// # Errors
 /// A bundle that wants to be a unikernel and has a missing or bad value: it must never become a container silently.
@@ -80,6 +80,9 @@ pub fn classify(annotations: &BTreeMap<String, String>, file: Option<&[u8]>) -> 
     if let Some(key) = SANDBOX.iter().find(|key| annotations.get(**key).is_some_and(|kind| kind == "sandbox"))
     {
         return Ok(Verdict::Container { reason: format!("sandbox of a pod ({key})") });
+    }
+    if knative::is_queue_proxy(annotations) {
+        return Ok(Verdict::Container { reason: "queue-proxy of a pod of Knative".to_owned() });
     }
     let stated: Values = annotations
         .iter()

@@ -5,5 +5,5 @@ mod network;
 mod request;
 
 pub use host::{CgroupFacts, CgroupMount, HostFacts, KvmFacts, MonitorFacts};
-pub use network::{Ingress, Listener, Neighbour, NetDevice, NetFacts, Route};
+pub use network::{Ingress, Listener, NatFacts, NatRule, Neighbour, NetDevice, NetFacts, Route};
 pub use request::{BlockFacts, ImageKeys, Mount, Namespace, NamespaceKind, Request, Rlimit, User};

@@ -8,7 +8,7 @@ mod root;
 
 pub use cgroup::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule, Property, Scope};
 pub use exec::{Attach, Device, Exec, FdSource, Program, Ready, Stderr, Target, Tender};
-pub use network::{GatewayProxy, GatewayProxy6, Leftover, Port, Resolver, Tap};
+pub use network::{GatewayProxy, GatewayProxy6, Leftover, Nat, Port, Resolver, Routed, Tap};
 pub use process::{Filter, Identity, Namespaces};
 pub use root::{Base, Bind, Dir, FsMount, GeneratedFile, ImageFile, Root};
 

@@ -17,6 +17,7 @@ pub mod guest;
 pub mod input;
 pub mod jail;
 pub mod kernel;
+pub mod knative;
 pub mod launch;
 pub mod machine;
 pub mod memory;

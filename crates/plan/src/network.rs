@@ -5,16 +5,18 @@ mod gateway;
 mod left_out;
 mod owner;
 mod resolver;
+mod routed;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use gateway::reach;
 pub use left_out::left_out;
-pub use owner::Owner;
+pub use owner::{NatRecord, Owner};
 pub use resolver::resolve;
+pub use routed::{STATIC_GUEST, TABLE};
 
 use crate::error::{PlanError, excerpt};
-use crate::input::{NamespaceKind, NetDevice, NetFacts, Request, Route};
+use crate::input::{Ingress, NamespaceKind, NetDevice, NetFacts, Request, Route};
 use crate::launch::{Leftover, Port, Tap};
 
 /// IFALIASZ of `linux/if.h` without its NUL.
@@ -43,12 +45,16 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
     refuse_second_unikernel(net)?;
     let left: Vec<&NetDevice> = net.devices.iter().filter(|device| is_leftover(device)).collect();
     let Some(device) = device::choose(net)? else { return Ok(None) };
-    device::check(device, net, &left.iter().map(|tap| tap.index).collect::<Vec<_>>())?;
+    // Of the stack's own frames nobody needs the ingress.
+    if !(req.static_network && device.ingress == Ingress::Foreign) {
+        device::check_ingress(device, net, &left.iter().map(|tap| tap.index).collect::<Vec<_>>())?;
+    }
+    device::check(device, net)?;
     let longest = Owner { id: req.id.clone(), pid: u32::MAX, start_time: u64::MAX };
     if longest.to_string().len() > ALIAS_BYTES {
         return Err(refused(format!("container id {}: too long to be recorded as a tap's owner", req.id)));
     }
-    Ok(Some(Tap {
+    let tap = Tap {
         name: free_name(net),
         device: device.name.clone(),
         device_index: device.index,
@@ -68,7 +74,8 @@ pub fn tap(req: &Request, net: &NetFacts, vnet_hdr: bool) -> Result<Option<Tap>,
         proxy: None,
         proxy6: None,
         leftovers: left.iter().map(|tap| leftover(tap)).collect(),
-    }))
+    };
+    Ok(Some(if req.static_network { routed::behind(tap, device, net)? } else { tap }))
 }
 
 /// No entry means that the namespace is inherited: the runtime's own.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::launch::{Exec, Filter, LaunchPlan};
+use crate::launch::{Exec, Filter, LaunchPlan, Port};
 use crate::{HostFacts, Request};
 
 /// JSON pointer to input, for every leaf or one of its ancestors.
@@ -24,6 +24,10 @@ pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<S
         set(&format!("/root/image_files/{index}"), key(&file.key));
     }
     for (field, from) in NET.iter().filter(|_| plan.net.is_some()) {
+        set(&format!("/net/{field}"), (*from).to_owned());
+    }
+    let routed = plan.net.as_ref().is_some_and(|tap| matches!(tap.port, Port::Routed(_)));
+    for (field, from) in ROUTED.iter().filter(|_| routed) {
         set(&format!("/net/{field}"), (*from).to_owned());
     }
     set("/root/binds", format!("host: {}", host.monitor.as_ref().map_or("", |monitor| &monitor.path)));
@@ -100,6 +104,19 @@ const NET: &[(&str, &str)] = &[
     ("resolver", "nameservers, listeners in the network namespace"),
     ("uid", "identity.uid"),
     ("vnet_hdr", "monitor"),
+];
+
+/// The same in the static mode, where they are not the container's.
+const ROUTED: &[(&str, &str)] = &[
+    ("gateway", "static mode"),
+    ("gateway6", "static mode"),
+    ("ipv4", "static mode"),
+    ("ipv6", "static mode"),
+    ("port", "config.json: annotations"),
+    ("port/routed/address", "static mode"),
+    ("port/routed/forwarding", "network namespace of the container"),
+    ("port/routed/leftovers", "owner records"),
+    ("port/routed/nat", "network namespace of the container"),
 ];
 
 /// What is the same for every plan.

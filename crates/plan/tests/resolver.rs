@@ -9,10 +9,10 @@ use std::net::Ipv4Addr;
 
 use namespace::{eth0, facts, request};
 use proptest::prelude::*;
-use urunc_plan::NetFacts;
-use urunc_plan::input::{Listener, Route};
+use urunc_plan::input::{Listener, NatFacts, Route};
 use urunc_plan::launch::{Resolver, Tap};
 use urunc_plan::network::{left_out, resolve, tap};
+use urunc_plan::{NetFacts, Request};
 
 fn udp(address: [u8; 4], port: u16) -> Listener {
     Listener { tcp: false, address: address.into(), port }
@@ -88,6 +88,19 @@ fn a_guest_needs_ipv4_and_a_gateway_to_be_led_anywhere() {
     let near = resolve(near, &net);
     assert_eq!(near.resolver.unwrap().shown, Ipv4Addr::new(192, 0, 2, 53));
     assert_eq!(near.nameservers, ["192.0.2.53"]);
+}
+
+#[test]
+fn a_guest_behind_the_container_s_address_is_not_led_and_that_is_said() {
+    let net = docker(&["127.0.0.11", "10.0.0.53"], &[udp([127, 0, 0, 11], 4000)]);
+    let net = NetFacts { nat: NatFacts { nf_tables: true, ..NatFacts::default() }, ..net };
+    let request = Request { static_network: true, ..request() };
+    let tap = resolve(tap(&request, &net, false).unwrap().unwrap(), &net);
+    assert_eq!((tap.resolver.as_ref(), tap.nameservers.as_slice()), (None, &["10.0.0.53".to_owned()][..]));
+    let text = left_out(&net, &tap).unwrap().text;
+    assert_eq!(text, "the guest does not get nameserver 127.0.0.11");
+    let told = NetFacts { nameservers: tap.nameservers.clone(), ..net };
+    assert_eq!(left_out(&told, &tap), None);
 }
 
 proptest! {

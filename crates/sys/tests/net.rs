@@ -12,6 +12,8 @@ mod gateway;
 mod guest;
 #[path = "net/resolver.rs"]
 mod resolver;
+#[path = "net/routed.rs"]
+mod routed;
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context;
 use urunc_plan::error::abridged;
+use urunc_plan::input::NatFacts;
 use urunc_plan::network::Owner;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
 use urunc_sys::{SysError, net};
 
+use crate::facts::monitor;
 use crate::state::{Container, Record, Status};
 
 /// The runtime's own namespace, and that of the host's init: guests are connected in neither.
@@ -54,6 +56,9 @@ fn overtaken(error: &SysError) -> bool {
 pub fn facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
     let mut facts = net::facts(netns.as_fd()).context("network facts")?;
     facts.host_namespace = is_hosts(netns)?;
+    if record.request.static_network && !facts.host_namespace {
+        facts.nat = nat_facts(netns).context("network facts")?;
+    }
     let resolv = record.request.mounts.iter().find(|mount| mount.destination == "/etc/resolv.conf");
     match resolv.map(|mount| small_file(&mount.source)).transpose() {
         Ok(text) => {
@@ -71,6 +76,13 @@ pub fn facts(netns: &OwnedFd, record: &Record) -> anyhow::Result<NetFacts> {
         }
     }
     Ok(facts)
+}
+
+/// iptables(8) is looked for only where the kernel has no nf_tables.
+fn nat_facts(netns: &OwnedFd) -> anyhow::Result<NatFacts> {
+    let nat = net::nat_facts(netns.as_fd(), None)?;
+    let program = if nat.nf_tables { None } else { monitor::iptables()? };
+    program.map_or(Ok(nat), |program| Ok(net::nat_facts(netns.as_fd(), Some(&program))?))
 }
 
 /// A network namespace that a guest can have been connected in.

@@ -3,6 +3,7 @@
 
 pub mod canary;
 mod files;
+mod filters;
 mod kernel;
 mod links;
 mod process;

@@ -1,6 +1,6 @@
-//! The row about networks: devices, addresses, routes, queues and filters, by rtnetlink(7) dumps.
+//! The row about networks: devices, addresses, routes, queues and their filters, packet filters, by netlink(7) dumps.
 
-use crate::Scope;
+use crate::{Scope, filters};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
-// Message types of linux/rtnetlink.h: the GET request, its answer is the type minus two.
+// Message types of linux/rtnetlink.h: the GET request; its answer is the type minus two.
 const GETLINK: u16 = 18;
 const GETADDR: u16 = 22;
 const GETROUTE: u16 = 26;
@@ -49,7 +49,7 @@ fn describe() -> Vec<String> {
     };
     let mut lines = Vec::new();
     let mut names = BTreeMap::new();
-    for message in dump(&socket, GETLINK, &[0; 16]) {
+    for message in dump(&socket, route(GETLINK), &[0; 16]) {
         let attributes = attributes(&message, 16);
         let text = |kind| attributes.get(&kind).map(|v| text(v)).unwrap_or_default();
         let mtu = attributes.get(&4).map_or(0, |v| number(v, 0));
@@ -58,15 +58,19 @@ fn describe() -> Vec<String> {
             attributes.get(&18).map(|v| self::text(v.get(4..).unwrap_or_default())).unwrap_or_default();
         let up = if number(&message, 8) & 1 == 1 { "up" } else { "down" };
         lines.push(format!("device {} {kind} {up} mtu={mtu} alias={}", text(3), text(20)));
+        // IFLA_AF_SPEC (26), AF_INET (2), IFLA_INET_CONF (1): an array that begins with IPV4_DEVCONF_FORWARDING.
+        let inside = |outer: Option<&Vec<u8>>, kind| self::attributes(outer?, 0).remove(&kind);
+        let settings = inside(inside(attributes.get(&26), 2).as_ref(), 1).unwrap_or_default();
+        lines.push(format!("device {} forwarding={}", text(3), number(&settings, 0)));
         names.insert(number(&message, 4), text(3));
     }
     let name = |index: u32| names.get(&index).cloned().unwrap_or_else(|| index.to_string());
-    for message in dump(&socket, GETADDR, &[0; 8]) {
+    for message in dump(&socket, route(GETADDR), &[0; 8]) {
         let local = attributes(&message, 8).get(&1).map(|v| address(v)).unwrap_or_default();
         let prefix = message.get(1).copied().unwrap_or_default();
         lines.push(format!("address {local}/{prefix} on {}", name(number(&message, 4))));
     }
-    for message in dump(&socket, GETROUTE, &[0; 12]) {
+    for message in dump(&socket, route(GETROUTE), &[0; 12]) {
         let attributes = attributes(&message, 12);
         let field = |kind| attributes.get(&kind).map(|v| address(v)).unwrap_or_default();
         let device = attributes.get(&4).map(|v| name(number(v, 0))).unwrap_or_default();
@@ -74,7 +78,7 @@ fn describe() -> Vec<String> {
         let table = attributes.get(&15).map_or(0, |v| number(v, 0));
         lines.push(format!("route {}/{prefix} via {} on {device} table={table}", field(1), field(5)));
     }
-    for message in dump(&socket, GETQDISC, &[0; 20]) {
+    for message in dump(&socket, route(GETQDISC), &[0; 20]) {
         let kind = attributes(&message, 20).get(&1).map(|v| text(v)).unwrap_or_default();
         // An ingress or clsact queue has a fixed handle; the handles of others count up by themselves.
         if matches!(kind.as_str(), "ingress" | "clsact") {
@@ -85,6 +89,7 @@ fn describe() -> Vec<String> {
             );
         }
     }
+    lines.extend(filters::describe());
     lines
 }
 
@@ -93,7 +98,7 @@ fn filters(socket: &OwnedFd, index: u32) -> Vec<String> {
     let mut header = [0; 20];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     header[12..16].copy_from_slice(&INGRESS.to_ne_bytes());
-    dump(socket, GETTFILTER, &header)
+    dump(socket, route(GETTFILTER), &header)
         .iter()
         .map(|m| {
             let kind = attributes(m, 20).get(&1).map(|v| text(v)).unwrap_or_default();
@@ -102,8 +107,13 @@ fn filters(socket: &OwnedFd, index: u32) -> Vec<String> {
         .collect()
 }
 
+/// A request and its answer.
+fn route(kind: u16) -> (u16, u16) {
+    (kind, kind - 2)
+}
+
 /// Sends one dump request; returns the payloads of the answers. An error ends the dump: what is not there is not there.
-fn dump(socket: &OwnedFd, kind: u16, header: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn dump(socket: &OwnedFd, (kind, expected): (u16, u16), header: &[u8]) -> Vec<Vec<u8>> {
     let length = u32::try_from(16 + header.len()).unwrap_or_default();
     let mut request = length.to_ne_bytes().to_vec();
     request.extend(kind.to_ne_bytes());
@@ -123,7 +133,7 @@ fn dump(socket: &OwnedFd, kind: u16, header: &[u8]) -> Vec<Vec<u8>> {
         while rest.len() >= 16 {
             let length = (number(rest, 0) as usize).clamp(16, rest.len());
             let answer = u16::from_ne_bytes([rest[4], rest[5]]);
-            if answer == NLMSG_DONE || answer != kind - 2 {
+            if answer == NLMSG_DONE || answer != expected {
                 return payloads;
             }
             payloads.push(rest[16..length].to_vec());
@@ -133,7 +143,7 @@ fn dump(socket: &OwnedFd, kind: u16, header: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Attributes behind the fixed header of a message, by number without the nesting flag.
-fn attributes(message: &[u8], header: usize) -> BTreeMap<u16, Vec<u8>> {
+pub(crate) fn attributes(message: &[u8], header: usize) -> BTreeMap<u16, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut rest = message.get(header..).unwrap_or_default();
     while rest.len() >= 4 {
@@ -148,7 +158,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -81,7 +81,7 @@ fn ip(words: &str) {
 }
 
 #[test]
-fn a_named_network_namespace_shows_devices_addresses_routes_queues_and_filters() {
+fn a_named_network_namespace_shows_devices_addresses_routes_queues_and_filters_of_both_kinds() {
     let name = format!("tests-ledger-{}", std::process::id());
     let scope = Scope { tags: vec![name.clone()], netns: vec![name.clone()], ..Scope::default() };
     let empty = Ledger::take(&scope);
@@ -96,10 +96,21 @@ fn a_named_network_namespace_shows_devices_addresses_routes_queues_and_filters()
     ip(&format!("-n {name} link set v0 up"));
     tc("qdisc add dev v0 ingress");
     tc("filter add dev v0 parent ffff: u32 match u32 0 0 action mirred egress redirect dev v1");
+    for words in ["sysctl -qw net.ipv4.conf.v0.forwarding=1", "sysctl -qw net.ipv4.conf.v1.forwarding=0"] {
+        ip(&format!("netns exec {name} {words}"));
+    }
+    for words in ["add table ip t", "add chain ip t c", "add rule ip t c accept", "add rule ip t c drop"] {
+        ip(&format!("netns exec {name} nft {words}"));
+    }
     let seen = changed(&scope, &empty);
     ip(&format!("netns delete {name}"));
     for part in [
         "+ network namespace",
+        "device v0 forwarding=1",
+        "device v1 forwarding=0",
+        "family 2 table t",
+        "family 2 chain c of table t",
+        "family 2 rule in chain c of table t, number 1",
         "device v0 veth up",
         "address 10.1.2.3/24 on v0",
         "route 10.1.2.0/24",

@@ -18,7 +18,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
-    let cases: [Entry; 11] = [
+    let cases: [Entry; 12] = [
         ("every-command-goes-to-the-delegate-with-identical-argv", |s| {
             every_command(&Delegate::new(s, "runc", "runc"), &s.bundle("b"));
         }),
@@ -39,6 +39,7 @@ pub fn cases() -> Vec<Case> {
         ("a-broken-unikernel-never-reaches-the-delegate", broken),
         ("containers-that-the-delegate-made-by-itself-are-known", shared_root),
         ("list-merges-both", list),
+        ("queue-proxy-is-led-to-the-guest", queue_proxy),
     ];
     cases.into_iter().map(|(name, run)| Case::new("delegation", name, run)).collect()
 }
@@ -103,6 +104,36 @@ fn pod_sandbox(s: &Sandbox) -> Bundle {
         annotations[format!("com.urunc.unikernel.{name}")] = json!(value);
     }
     s.bundle("b").with("/annotations", annotations)
+}
+
+/// Knative's sidecar, with a field that no release knows yet: the delegate reads a config.json that differs in two
+/// variables.
+fn queue_proxy(s: &Sandbox) {
+    let delegate = Delegate::new(s, "runc", "runc");
+    let probe = r#"SERVING_READINESS_PROBE={"tcpSocket":{"port":8080,"host":"127.0.0.1"}}"#;
+    let bundle = s.bundle("b").busybox(&["env"]).with("/process/env", json!(["A=1", probe, "B=2"]));
+    let mut annotations = json!({"io.kubernetes.cri.container-name": "queue-proxy"});
+    for (name, value) in SPT {
+        annotations[format!("com.urunc.unikernel.{name}")] = json!(value);
+    }
+    let bundle = bundle.with("/annotations", annotations).with("/later", json!({"b": 1.50, "a": null}));
+    let file = bundle.path.join("config.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let before = fs::read_to_string(&file).unwrap();
+    // A look changes nothing.
+    s.run(["plan", "-b", &bundle.path.display().to_string()]).fails();
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+
+    let said = delegate.gets(&["run", "-b", &bundle.path.display().to_string(), &s.id("a")]).ok().stdout;
+    let line = r#"SERVING_READINESS_PROBE={"tcpSocket":{"host":"172.16.1.2","port":8080}}"#;
+    for line in ["A=1", line, "B=2", "REDIRECT_IP=172.16.1.2"] {
+        assert!(said.lines().any(|said| said == line), "{line} in {said}");
+    }
+    let mut expected: Value = serde_json::from_str(&before).unwrap();
+    expected["process"]["env"] = json!(["A=1", line, "B=2", "REDIRECT_IP=172.16.1.2"]);
+    let after: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(after, expected);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
 }
 
 fn every_command(delegate: &Delegate<'_>, bundle: &Bundle) {

@@ -10,7 +10,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         case("gateways-that-answer-nobody", silent_gateways),
         case("ipv6-alone-on-a-device-called-net1", ipv6_alone),
         case("both-families", both_families),
+        case("static-mode-inside-and-out", static_mode),
     ]
 }
 
@@ -109,6 +110,31 @@ fn both_families(s: &Sandbox) {
     });
 }
 
+/// The guest's question reaches a server outside with the container's address, its answer the guest.
+fn static_mode(s: &Sandbox) {
+    let facts = NetFacts { devices: vec![ipv4()], routes: vec![gateway()], ..NetFacts::default() };
+    move_away(s);
+    let _network = Network(s);
+    let path = network(s, &facts, &["addr add 10.7.0.1/24 dev {peer}"]);
+    let before = Network::links(s);
+    let server = TcpListener::bind("10.7.0.1:8080").expect("the client's address");
+    let bundle = linux(s, &path, &["fetch", "http://10.7.0.1:8080/"]);
+    let mode = json!({"com.urunc.network.mode": "static"});
+    let c = s.container("a", &bundle.with("/annotations", mode));
+    c.launch();
+    let (mut stream, from) = server.accept().expect("the guest");
+    assert_eq!(from.ip().to_string(), "10.7.0.2");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    write!(stream, "HTTP/1.0 200 OK\r\n\r\n{}", "x".repeat(LONG)).expect("a reader");
+    stream.shutdown(Shutdown::Write).expect("the end of the page");
+    let mut request = String::new();
+    stream.read_to_string(&mut request).expect("the guest closes when it has all");
+    assert!(request.starts_with("GET / HTTP/1."), "{request}");
+    c.until_stopped();
+    c.delete().ok();
+    assert_eq!(Network::links(s), before);
+}
+
 fn ipv4() -> NetDevice {
     let mut facts = Network::usual();
     NetDevice { ipv4: vec![([10, 7, 0, 2].into(), 24)], ..facts.devices.remove(0) }
@@ -131,20 +157,10 @@ fn gateway6() -> Route {
 fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce()) {
     move_away(s);
     let _network = Network(s);
-    let path = Network::make(s, facts);
-    let peer = Network::last_peer();
-    for words in [&["link set lo up", "link set {peer} up"], client].concat() {
-        ip(&words.replace("{peer}", &peer));
-    }
+    let path = network(s, facts, client);
     let _nameserver = Inside::start(s);
     let before = inventory(s);
-    let resolv = s.dir.join("resolv.conf");
-    fs::write(&resolv, "nameserver 127.0.0.11\nnameserver 10.7.0.53\nnameserver fd00:7::53\n")
-        .expect("a file");
-    let mount =
-        json!({"destination": "/etc/resolv.conf", "type": "bind", "source": resolv, "options": ["rbind"]});
-    let bundle = serving(s.bundle("b")).namespace("network", Some(&path)).with("/mounts", json!([mount]));
-    let c = s.container("a", &bundle.with("/hostname", json!("web")));
+    let c = s.container("a", &linux(s, &path, &["serve"]));
     c.launch();
     work();
     assert_eq!(c.status(), "running");
@@ -199,6 +215,28 @@ pub(crate) fn serving(bundle: Bundle) -> Bundle {
     // for its parameter.
     let bundle = bundle.with("/process/env", json!(["no_timer_check=1"]));
     bundle.with("/process/args", json!(["/app", "serve"]))
+}
+
+/// The network of the guest; its path. `client` are the words of `ip` that give this end its addresses.
+fn network(s: &Sandbox, facts: &NetFacts, client: &[&str]) -> String {
+    let path = Network::make(s, facts);
+    let peer = Network::last_peer();
+    for words in [&["link set lo up", "link set {peer} up"], client].concat() {
+        ip(&words.replace("{peer}", &peer));
+    }
+    path
+}
+
+/// The guest in this network, as an engine gives it its host name and its nameservers.
+fn linux(s: &Sandbox, network: &str, words: &[&str]) -> Bundle {
+    let resolv = s.dir.join("resolv.conf");
+    fs::write(&resolv, "nameserver 127.0.0.11\nnameserver 10.7.0.53\nnameserver fd00:7::53\n")
+        .expect("a file");
+    let mount =
+        json!({"destination": "/etc/resolv.conf", "type": "bind", "source": resolv, "options": ["rbind"]});
+    let bundle = serving(s.bundle("b")).namespace("network", Some(network)).with("/mounts", json!([mount]));
+    let bundle = bundle.with("/hostname", json!("web"));
+    bundle.with("/process/args", json!([&["/app"], words].concat()))
 }
 
 /// Into a new network namespace, which has no name any more.

@@ -20,6 +20,8 @@ pub struct NetFacts {
     pub nameservers: Vec<String>,
     /// Who answers on a loopback address; looked for only when a nameserver has one.
     pub listeners: Vec<Listener>,
+    /// What can rewrite addresses; looked at for the static mode only.
+    pub nat: NatFacts,
 }
 
 /// A socket that takes datagrams or connections on an IPv4 loopback address.
@@ -31,6 +33,30 @@ pub struct Listener {
     pub address: Ipv4Addr,
     /// Port.
     pub port: u16,
+}
+
+/// Network address translation in the namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NatFacts {
+    /// The kernel has nf_tables.
+    pub nf_tables: bool,
+    /// The program `iptables`, where the kernel has no nf_tables.
+    pub iptables: Option<String>,
+    /// A table of our name has rules without a record of ours, or none at all.
+    pub foreign: bool,
+    /// Rules of ours.
+    pub rules: Vec<NatRule>,
+}
+
+/// A rule that a routed connection has made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NatRule {
+    /// Its comment: [`crate::network::NatRecord`].
+    pub record: String,
+    /// The process that the record names runs.
+    pub owned: bool,
 }
 
 /// One way to one destination.
@@ -70,6 +96,10 @@ pub struct Neighbour {
 /// One network device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a device that have nothing to do with each other"
+)]
 pub struct NetDevice {
     /// Interface name.
     pub name: String,
@@ -89,6 +119,8 @@ pub struct NetDevice {
     pub alias: String,
     /// The alias is an owner record, and the process that it names runs.
     pub owned: bool,
+    /// IPv4 packets that it receives are forwarded (`net.ipv4.conf.NAME.forwarding`).
+    pub forwarding: bool,
     /// What happens to frames that it receives.
     pub ingress: Ingress,
     /// IPv4 addresses with prefix length.

@@ -55,6 +55,9 @@ pub struct Request {
     pub namespaces: Vec<Namespace>,
     /// The annotation `com.urunc.network.host` is `allow`: the container may share the host's network, unconnected.
     pub host_network: bool,
+    /// The guest has an address of its own behind the container's: the annotation `com.urunc.network.mode` is `static`,
+    /// or Knative names the container `user-container`.
+    pub static_network: bool,
     /// `linux.timeOffsets`: clock name to (seconds, nanoseconds).
     pub time_offsets: BTreeMap<String, (i64, u32)>,
     /// `linux.sysctl`.

@@ -54,13 +54,46 @@ pub struct Tap {
 }
 
 /// How a tap is connected with a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Port {
     /// What one of them receives leaves through the other, both ways. It has the device for itself: there is one
     /// unikernel in a namespace. A bridge, which carries several, would be another kind.
     #[default]
     Redirect,
+    /// The static mode: the namespace's own stack forwards between the two, and other processes of the pod keep theirs.
+    Routed(Routed),
+}
+
+/// A guest behind the container's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// Address and prefix length of the tap: the guest's gateway.
+    pub address: (Ipv4Addr, u8),
+    /// What gives the guest's packets the container's address when they leave.
+    pub nat: Nat,
+    /// `net.ipv4.conf.DEVICE.forwarding` is 0 and becomes 1; in the end it is 0 again.
+    pub forwarding: bool,
+    /// Records of rules whose owner has ended: they are removed before ours is made.
+    pub leftovers: Vec<String>,
+}
+
+/// Where the rule `ip saddr GUEST masquerade` is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nat {
+    /// A table of nf_tables for IPv4, which is ours.
+    Nftables {
+        /// Its name.
+        table: String,
+        /// Its only chain, at the hook postrouting.
+        chain: String,
+    },
+    /// The chain POSTROUTING of the table `nat`, which is everybody's.
+    Iptables {
+        /// The program.
+        program: String,
+    },
 }
 
 /// The tap answers the guest's question for its gateway, with the gateway's own hardware address: frames then take the

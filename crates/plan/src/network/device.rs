@@ -89,8 +89,8 @@ fn unsuitable(device: &NetDevice) -> String {
     }
 }
 
-/// What would make the connection fail or be useless. `reclaimed` are the devices that are removed first.
-pub(super) fn check(device: &NetDevice, net: &NetFacts, reclaimed: &[u32]) -> Result<(), PlanError> {
+/// What would make any connection fail or be useless.
+pub(super) fn check(device: &NetDevice, net: &NetFacts) -> Result<(), PlanError> {
     let name = excerpt(&device.name);
     if !device.up {
         return Err(refused(format!("device {name} is down")));
@@ -101,28 +101,30 @@ pub(super) fn check(device: &NetDevice, net: &NetFacts, reclaimed: &[u32]) -> Re
             device.mtu
         )));
     }
-    match device.ingress {
-        Ingress::Foreign => {
-            return Err(refused(format!(
-                "device {name} already has an ingress or clsact qdisc of another owner, which is left as it is"
-            )));
-        }
-        // A device that is not there has gone since.
-        Ingress::Redirect(target) if !reclaimed.contains(&target) => {
-            if let Some(led) = net.devices.iter().find(|other| other.index == target) {
-                let led = excerpt(&led.name);
-                return Err(refused(format!(
-                    "device {name} is already redirected to {led}, by another start"
-                )));
-            }
-        }
-        _ => {}
-    }
     let over = |route: &Route| route.index == device.index && route.destination.0.is_ipv4();
     match device.ipv4.first() {
         Some((address, _)) if !net.routes.iter().any(over) => Err(refused(format!(
             "device {name} has the address {address}, but no route leads over it; nothing could be reached"
         ))),
+        _ => Ok(()),
+    }
+}
+
+/// What keeps a redirect from the device. `reclaimed` are the devices that are removed first.
+pub(super) fn check_ingress(device: &NetDevice, net: &NetFacts, reclaimed: &[u32]) -> Result<(), PlanError> {
+    let name = excerpt(&device.name);
+    match device.ingress {
+        Ingress::Foreign => Err(refused(format!(
+            "device {name} already has an ingress or clsact qdisc of another owner, which is left as it is"
+        ))),
+        // A device that is not there has gone since.
+        Ingress::Redirect(target) if !reclaimed.contains(&target) => {
+            let led = net.devices.iter().find(|other| other.index == target);
+            led.map_or(Ok(()), |led| {
+                let led = excerpt(&led.name);
+                Err(refused(format!("device {name} is already redirected to {led}, by another start")))
+            })
+        }
         _ => Ok(()),
     }
 }

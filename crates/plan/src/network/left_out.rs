@@ -3,19 +3,17 @@
 use super::device::is_connectable;
 use crate::error::excerpt;
 use crate::input::{NetDevice, NetFacts, Route};
-use crate::launch::{Notice, Tap};
+use crate::launch::{Notice, Port, Tap};
 
 /// Most entries of the notice.
 const SHOWN: usize = 5;
 
 /// Other devices, other addresses, and routes by other gateways.
+///
+/// A guest behind the container's address reaches all of it, but for nameservers.
 pub fn left_out(net: &NetFacts, tap: &Tap) -> Option<Notice> {
-    let (own, others): (Vec<_>, Vec<_>) =
-        net.devices.iter().partition(|device| device.index == tap.device_index);
-    let others = others.into_iter().filter(|device| is_connectable(device));
-    let left = own.iter().flat_map(|device| addresses(device, tap));
-    let left = left.chain(others.map(|device| format!("device {}", excerpt(&device.name))));
-    let mut left: Vec<String> = left.chain(routes(net, tap)).chain(nameservers(net, tap)).collect();
+    let mut left = if tap.port == Port::Redirect { beside(net, tap) } else { Vec::new() };
+    left.extend(nameservers(net, tap));
     if left.is_empty() {
         return None;
     }
@@ -25,6 +23,15 @@ pub fn left_out(net: &NetFacts, tap: &Tap) -> Option<Notice> {
     }
     let text = format!("the guest does not get {}", left.join(", "));
     Some(Notice { warn: false, text })
+}
+
+fn beside(net: &NetFacts, tap: &Tap) -> Vec<String> {
+    let (own, others): (Vec<_>, Vec<_>) =
+        net.devices.iter().partition(|device| device.index == tap.device_index);
+    let others = others.into_iter().filter(|device| is_connectable(device));
+    let left = own.iter().flat_map(|device| addresses(device, tap));
+    let left = left.chain(others.map(|device| format!("device {}", excerpt(&device.name))));
+    left.chain(routes(net, tap)).collect()
 }
 
 fn addresses(device: &NetDevice, tap: &Tap) -> Vec<String> {

@@ -29,6 +29,35 @@ impl Owner {
     }
 }
 
+/// What a rule of address translation says of itself in its comment: `urunc:<id>:<pid>:<start time>`, and
+/// `/forwarding=<index>` when a device was made to forward for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatRecord {
+    /// Whose.
+    pub owner: Owner,
+    /// Index of the device that forwards since then, and does not any more without the rule.
+    pub forwarding: Option<u32>,
+}
+
+impl NatRecord {
+    /// Reads a comment; `None` when it is not of this form.
+    pub fn parse(comment: &str) -> Option<Self> {
+        // No container id has a slash.
+        let (owner, forwarding) = match comment.split_once('/') {
+            Some((owner, rest)) => (owner, Some(rest.strip_prefix("forwarding=")?.parse().ok()?)),
+            None => (comment, None),
+        };
+        Some(Self { owner: Owner::parse(owner)?, forwarding })
+    }
+}
+
+impl fmt::Display for NatRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.owner.fmt(f)?;
+        self.forwarding.map_or(Ok(()), |index| write!(f, "/forwarding={index}"))
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "urunc:{}:{}:{}", self.id, self.pid, self.start_time)

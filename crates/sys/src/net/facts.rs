@@ -7,7 +7,7 @@ use urunc_plan::network::Owner;
 
 use super::message::{Attrs, Message, NLM_F_DUMP, Reply, u16_at, u32_at};
 use super::netlink::Socket;
-use super::redirect;
+use super::{ipv4, redirect};
 use crate::error::Result;
 use crate::process;
 
@@ -59,7 +59,7 @@ pub(super) fn gather(socket: &mut Socket) -> Result<NetFacts> {
 }
 
 /// Whether the process of an owner record runs, or its number is another's by now. One that is exiting keeps no guest.
-fn runs(owner: &Owner) -> Result<bool> {
+pub(super) fn runs(owner: &Owner) -> Result<bool> {
     let Ok(pid) = i32::try_from(owner.pid) else { return Ok(false) };
     let stat = process::stat(pid)?;
     Ok(stat.is_some_and(|stat| stat.start_time == owner.start_time && !stat.exiting))
@@ -107,6 +107,7 @@ pub(super) fn device(reply: &Reply) -> Option<NetDevice> {
         up: has(libc::IFF_UP),
         carrier: flags & IFF_LOWER_UP != 0,
         alias: attrs.text(libc::IFLA_IFALIAS),
+        forwarding: ipv4::setting(&attrs, ipv4::FORWARDING) == Some(1),
         ..NetDevice::default()
     })
 }

@@ -1,15 +1,17 @@
 //! Network namespaces, tap devices, redirects: synchronous rtnetlink.
 
 mod facts;
+mod ipv4;
 mod kept;
 mod listeners;
 mod message;
+mod nat;
 mod netlink;
-#[allow(dead_code)] // for the routed port
 mod nft;
 mod proxy;
 mod redirect;
 mod resolver;
+mod routed;
 mod tap;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType::Network;
 use rustix::thread::move_into_link_name_space;
-use urunc_plan::input::NetFacts;
+use urunc_plan::input::{NatFacts, NetFacts};
 use urunc_plan::launch::{Port, Tap};
 
 use crate::error::{Result, SysError};
@@ -63,6 +65,12 @@ pub fn facts(netns: BorrowedFd<'_>) -> Result<NetFacts> {
     facts::gather(&mut in_namespace(netns, Socket::open)?)
 }
 
+/// Reads what can rewrite addresses in a network namespace, and the rules of ours there. `iptables` is the program of
+/// that name, which is of use where the kernel has no nf_tables.
+pub fn nat_facts(netns: BorrowedFd<'_>, iptables: Option<&str>) -> Result<NatFacts> {
+    nat::gather(netns, iptables)
+}
+
 /// Reads one datagram as the kernel answers request `sequence`: the facts in it, and the devices that redirects of
 /// ours in it lead to. `None` when the answer goes on in the next datagram.
 ///
@@ -80,8 +88,9 @@ pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32
 ///
 /// The descriptor is non-blocking and closed on exec. `alias` is the tap's owner record,
 /// [`urunc_plan::network::Owner`]. On failure everything is as before; a device whose ingress is in use by others is
-/// refused and not touched. The tap has no address but that of a gateway it answers for: but for questions of
-/// names ([`Tap::resolver`]), the container's own stack has no part in the connection.
+/// refused and not touched. A redirect's tap has no address but that of a gateway it answers for: but for questions of
+/// names ([`Tap::resolver`]), the container's own stack has no part in the connection. A routed one has the guest's
+/// gateway.
 ///
 /// # Errors
 /// Of kind `AlreadyExists` or `ResourceBusy` when another start was faster: facts that are read again say so in words.
@@ -92,27 +101,39 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
     for leftover in &tap.leftovers {
         tap::reclaim(&mut socket, leftover)?;
     }
-    redirect::reclaim(&mut socket, device, |cookie| resolver::close(netns, cookie))?;
-    let gateway = proxy::address(netns, device, tap)?;
-    let cookie = redirect::cookie(&tap.alias);
-    let index = tap::configure(&mut socket, tap, alias)?;
-    let Port::Redirect = tap.port;
-    redirect::add(&mut socket, (index, &tap.name), tap.device_index, &cookie)?;
-    if let Some(mac) = gateway {
-        proxy::answer(&mut socket, index, tap, mac)?;
-    }
-    if let Some(resolver) = &tap.resolver {
-        resolver::prepare(&mut socket, index, tap, resolver)?;
-    }
-    // Last, because these outlive the tap: up to here the end of `fd` undoes everything.
-    redirect::add(&mut socket, device, index, &cookie)?;
-    if let Some(resolver) = &tap.resolver {
-        resolver::open(netns, &mut socket, (index, &cookie), tap, resolver).inspect_err(|_| {
-            // The first error is the one to report.
-            let _ = redirect::remove(&mut socket, device, &cookie);
-        })?;
+    match &tap.port {
+        Port::Redirect => redirected(&mut socket, netns, tap, alias)?,
+        Port::Routed(routed) => {
+            redirect::release(&mut socket, device, |cookie| resolver::close(netns, cookie))?;
+            let index = tap::configure(&mut socket, tap, alias)?;
+            routed::connect(&mut socket, netns, (tap, index), routed, alias)?;
+        }
     }
     Ok(fd)
+}
+
+fn redirected(socket: &mut Socket, netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<()> {
+    let device = (tap.device_index, tap.device.as_str());
+    redirect::reclaim(socket, device, |cookie| resolver::close(netns, cookie))?;
+    let gateway = proxy::address(netns, device, tap)?;
+    let cookie = redirect::cookie(&tap.alias);
+    let index = tap::configure(socket, tap, alias)?;
+    redirect::add(socket, (index, &tap.name), tap.device_index, &cookie)?;
+    if let Some(mac) = gateway {
+        proxy::answer(socket, index, tap, mac)?;
+    }
+    if let Some(resolver) = &tap.resolver {
+        resolver::prepare(socket, index, tap, resolver)?;
+    }
+    // Last, because these outlive the tap: up to here the end of its descriptor undoes everything.
+    redirect::add(socket, device, index, &cookie)?;
+    if let Some(resolver) = &tap.resolver {
+        resolver::open(netns, socket, (index, &cookie), tap, resolver).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = redirect::remove(socket, device, &cookie);
+        })?;
+    }
+    Ok(())
 }
 
 /// Undoes [`connect`], or what an interrupted one left; also when the tap or the device is gone already.
@@ -121,11 +142,16 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
 /// the mark is on the filter, so an interruption between the two leaves such a one. Doing it again changes nothing.
 pub fn disconnect(netns: BorrowedFd<'_>, tap: &Tap) -> Result<()> {
     let mut socket = in_namespace(netns, Socket::open)?;
-    let cookie = redirect::cookie(&tap.alias);
-    if tap.resolver.is_some() {
-        // Before the redirect, by which a later start knows that there are rules.
-        resolver::close(netns, &cookie)?;
+    match &tap.port {
+        Port::Redirect => {
+            let cookie = redirect::cookie(&tap.alias);
+            if tap.resolver.is_some() {
+                // Before the redirect, by which a later start knows that there are rules.
+                resolver::close(netns, &cookie)?;
+            }
+            redirect::remove(&mut socket, (tap.device_index, &tap.device), &cookie)?;
+        }
+        Port::Routed(routed) => routed::disconnect(&mut socket, netns, tap, routed)?,
     }
-    redirect::remove(&mut socket, (tap.device_index, &tap.device), &cookie)?;
     tap::remove(&mut socket, tap)
 }

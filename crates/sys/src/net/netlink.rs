@@ -65,7 +65,6 @@ impl Socket {
     }
 
     /// As [`Self::open`], for the packet filter; EPROTONOSUPPORT where the kernel has none of nfnetlink.
-    #[allow(dead_code)] // for the routed port
     pub(super) fn open_netfilter() -> Result<Self> {
         Self::of(Some(netlink::NETFILTER), "nfnetlink")
     }
@@ -89,7 +88,6 @@ impl Socket {
     }
 
     /// Makes the changes of a batch; on a refusal none of them is made.
-    #[allow(dead_code)] // for the routed port
     pub(super) fn commit(&mut self, batch: &Batch) -> std::result::Result<(), Refusal> {
         self.persist(&|sequence| batch.finish(sequence)).map(drop)
     }

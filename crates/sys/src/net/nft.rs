@@ -30,6 +30,7 @@ const NLM_F_APPEND: u16 = 0x800;
 const NFGENMSG: usize = 4;
 /// Attributes of tables, chains, hooks, rules, lists, expressions and data.
 const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_TABLE_HANDLE: u16 = 4;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -46,8 +47,6 @@ const NFTA_EXPR_DATA: u16 = 2;
 const NFTA_DATA_VALUE: u16 = 1;
 /// A rule's comment among its user data, as nft(8) writes and shows it: type, length, text with its NUL.
 const NFTNL_UDATA_RULE_COMMENT: u8 = 0;
-/// Most bytes of a comment: the length of NFTA_RULE_USERDATA is at most NFT_USERDATA_MAXLEN, 256.
-pub(super) const COMMENT_BYTES: usize = 253;
 /// Registers, through which expressions hand values to each other.
 const NFT_REG_1: u32 = 1;
 const NFT_REG_2: u32 = 2;
@@ -73,15 +72,12 @@ const NFTA_NAT_FAMILY: u16 = 2;
 const NFTA_NAT_REG_ADDR_MIN: u16 = 3;
 const NFTA_NAT_REG_PROTO_MIN: u16 = 5;
 const NFT_NAT_DNAT: u32 = 1;
-const NFTA_REDIR_REG_PROTO_MIN: u16 = 1;
 
 /// Where a chain of the type `nat` hangs (`enum nf_inet_hooks`), with the priority that nft(8) calls `dstnat` or `srcnat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hook {
     /// What comes from a device.
     Prerouting,
-    /// What the namespace itself sends.
-    Output,
     /// What leaves.
     Postrouting,
 }
@@ -90,7 +86,6 @@ impl Hook {
     fn number(self) -> u32 {
         match self {
             Self::Prerouting => 0,
-            Self::Output => 3,
             Self::Postrouting => 4,
         }
     }
@@ -112,9 +107,9 @@ impl Batch {
         self
     }
 
-    /// Removes a table with all that is in it; ENOENT when there is none.
-    pub(super) fn delete_table(mut self, table: &str) -> Self {
-        self.0.push(message(NFT_MSG_DELTABLE, 0).text(NFTA_TABLE_NAME, table));
+    /// Removes a table with all that is in it; ENOENT when it is gone, also if another has its name by now.
+    pub(super) fn delete_table(mut self, Table(handle): Table) -> Self {
+        self.0.push(message(NFT_MSG_DELTABLE, 0).attr(NFTA_TABLE_HANDLE, &handle.to_be_bytes()));
         self
     }
 
@@ -133,7 +128,7 @@ impl Batch {
         self
     }
 
-    /// Appends a rule to a chain. The comment, which nft(8) shows, has at most [`COMMENT_BYTES`].
+    /// Appends a rule to a chain. The comment, which nft(8) shows, has at most 253 bytes: NFT_USERDATA_MAXLEN is 256.
     pub(super) fn add_rule(
         mut self,
         (table, chain): (&str, &str),
@@ -169,11 +164,6 @@ impl Rule {
         self.payload(NFT_PAYLOAD_NETWORK_HEADER, 12, &address.octets())
     }
 
-    /// `ip daddr ADDRESS`.
-    pub(super) fn destination(self, address: Ipv4Addr) -> Self {
-        self.payload(NFT_PAYLOAD_NETWORK_HEADER, 16, &address.octets())
-    }
-
     /// `iif INDEX`.
     pub(super) fn input(self, index: u32) -> Self {
         self.meta(NFT_META_IIF, &index.to_ne_bytes())
@@ -189,7 +179,7 @@ impl Rule {
         self.expression("masq", |data| data)
     }
 
-    /// `dnat to ADDRESS:PORT`; in `output` and `prerouting`.
+    /// `dnat to ADDRESS:PORT`; in `prerouting`.
     pub(super) fn dnat(self, address: Ipv4Addr, port: u16) -> Self {
         let loaded = self.immediate(NFT_REG_1, &address.octets()).immediate(NFT_REG_2, &port.to_be_bytes());
         loaded.expression("nat", |data| {
@@ -197,12 +187,6 @@ impl Rule {
                 number(number(data, NFTA_NAT_TYPE, NFT_NAT_DNAT), NFTA_NAT_FAMILY, NFPROTO_IPV4.into());
             number(number(data, NFTA_NAT_REG_ADDR_MIN, NFT_REG_1), NFTA_NAT_REG_PROTO_MIN, NFT_REG_2)
         })
-    }
-
-    /// `redirect to :PORT`: the destination becomes an address of the device that the packet came from.
-    pub(super) fn redirect(self, port: u16) -> Self {
-        let loaded = self.immediate(NFT_REG_1, &port.to_be_bytes());
-        loaded.expression("redir", |data| number(data, NFTA_REDIR_REG_PROTO_MIN, NFT_REG_1))
     }
 
     /// The bytes at an offset of a header are these.
@@ -244,12 +228,21 @@ impl Rule {
     }
 }
 
-/// Whether there is a table of this name.
-pub(super) fn has_table(socket: &mut Socket, table: &str) -> Result<bool, Refusal> {
+/// A table that is there: its handle, which no other table gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Table(u64);
+
+/// The table of this name, if there is one.
+pub(super) fn table(socket: &mut Socket, table: &str) -> Result<Option<Table>, Refusal> {
     match socket.call(&message(NFT_MSG_GETTABLE, 0).text(NFTA_TABLE_NAME, table)) {
-        Err(Refusal { errno: Errno::NOENT, .. }) => Ok(false),
-        found => found.map(|_| true),
+        Err(Refusal { errno: Errno::NOENT, .. }) => Ok(None),
+        found => Ok(found?.iter().find_map(handle)),
     }
+}
+
+fn handle(reply: &Reply) -> Option<Table> {
+    let bytes = reply.attrs(NFGENMSG).get(NFTA_TABLE_HANDLE)?;
+    Some(Table(u64::from_be_bytes(bytes.try_into().ok()?)))
 }
 
 /// The comments of all rules of a table; a rule without one has an empty one.

@@ -15,7 +15,7 @@ use urunc_plan::launch::Tap;
 use super::facts::{self, AF_INET, AF_INET6};
 use super::message::{Message, NLM_F_CREATE, NLM_F_DUMP, Reply, u16_at, u32_at};
 use super::netlink::{Changes, Refusal, Socket};
-use super::{in_namespace, kept, tap};
+use super::{in_namespace, ipv4, kept};
 use crate::error::{Result, SysError};
 use crate::process;
 
@@ -29,10 +29,6 @@ const RTMGRP_NEIGH: u32 = 4;
 /// `linux/if_addr.h`.
 const IFA_F_NODAD: u32 = 0x02;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
-/// `linux/ip.h`.
-const IPV4_DEVCONF_RP_FILTER: u16 = 8;
-const IPV4_DEVCONF_ARP_IGNORE: u16 = 19;
-const IPV4_DEVCONF_ACCEPT_LOCAL: u16 = 23;
 /// `linux/netconf.h`: the setting for all devices, which holds where it is stricter than a device's own.
 const RTM_GETNETCONF: u16 = 82;
 const NETCONFA_IFINDEX: u16 = 1;
@@ -109,9 +105,8 @@ pub(super) fn answer(socket: &mut Socket, index: u32, tap: &Tap, mac: Mac) -> Re
     if let Some(proxy) = &tap.proxy {
         refuse_strict_filter(socket)?;
         // The guest's address is the namespace's, too: a question from it is one from ourselves.
-        let settings =
-            [(IPV4_DEVCONF_ACCEPT_LOCAL, 1), (IPV4_DEVCONF_RP_FILTER, 0), (IPV4_DEVCONF_ARP_IGNORE, 0)];
-        tap::set_ipv4(socket, index, &settings).map_err(failed)?;
+        let settings = [(ipv4::ACCEPT_LOCAL, 1), (ipv4::RP_FILTER, 0), (ipv4::ARP_IGNORE, 0)];
+        ipv4::set(socket, index, &settings).map_err(failed)?;
         own(socket, index, proxy.shown.into()).map_err(failed)?;
         kept::arp_requests(socket, index, proxy.shown).map_err(failed)?;
     }

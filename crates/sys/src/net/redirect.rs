@@ -191,9 +191,7 @@ pub(super) fn remove(socket: &mut Socket, from: (u32, &str), mine: &Cookie) -> R
         Ingress::Empty => delete_qdisc(socket, index),
         Ingress::Redirect { cookie, alone: true, .. } if cookie == *mine => delete_qdisc(socket, index),
         // Somebody has added filters beside ours since: the qdisc is theirs now.
-        Ingress::Redirect { cookie, .. } if cookie == *mine => {
-            infos().into_iter().try_for_each(|info| delete_filters(socket, index, info))
-        }
+        Ingress::Redirect { cookie, .. } if cookie == *mine => delete_filters(socket, index),
         _ => Ok(()),
     };
     match outcome {
@@ -225,17 +223,43 @@ pub(super) fn reclaim(
     }
 }
 
+/// Takes redirects of ours that lead nowhere off a device, and what else their owner has left, as [`reclaim`] does; what
+/// is somebody else's stays and is no hindrance.
+pub(super) fn release(
+    socket: &mut Socket,
+    from: (u32, &str),
+    forget: impl FnOnce(&Cookie) -> Result<()>,
+) -> Result<()> {
+    let (index, name) = from;
+    let failed = |refusal: Refusal| refusal.on("remove leftover redirect from", name);
+    match inspect(socket, index).map_err(failed)? {
+        Ingress::Redirect { cookie, target: 0, alone } => {
+            forget(&cookie)?;
+            let delete = if alone { delete_qdisc } else { delete_filters };
+            delete(socket, index).map_err(failed)
+        }
+        Ingress::Redirect { .. } => {
+            let why = "its frames are another unikernel's";
+            Err(SysError::new("connect", name, std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn delete_qdisc(socket: &mut Socket, index: u32) -> std::result::Result<(), Refusal> {
     let body = tcmsg(index, INGRESS_HANDLE, TC_H_INGRESS, 0);
     socket.call(&Message::new(libc::RTM_DELQDISC, 0, &body)).map(drop)
 }
 
-fn delete_filters(socket: &mut Socket, index: u32, info: u32) -> std::result::Result<(), Refusal> {
-    match socket.call(&Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info))) {
-        // There are none of this kind.
-        Err(Refusal { errno: Errno::NOENT | Errno::INVAL, .. }) | Ok(_) => Ok(()),
-        Err(refusal) => Err(refusal),
-    }
+/// Deletes all filters of ours, and leaves the qdisc to others.
+fn delete_filters(socket: &mut Socket, index: u32) -> std::result::Result<(), Refusal> {
+    infos().into_iter().try_for_each(|info| {
+        match socket.call(&Message::new(libc::RTM_DELTFILTER, 0, &tcmsg(index, 0, INGRESS_HANDLE, info))) {
+            // There are none of this kind.
+            Err(Refusal { errno: Errno::NOENT | Errno::INVAL, .. }) | Ok(_) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    })
 }
 
 /// `tcm_info` of the redirect: preference, and ETH_P_ALL in network order.

@@ -16,11 +16,9 @@ use super::netlink::{Refusal, Socket};
 use super::nft::filter::{Family, Priority};
 use super::nft::{Batch, Hook};
 use super::redirect::Cookie;
-use super::{in_namespace, kept, proxy, tap};
+use super::{in_namespace, ipv4, kept, proxy};
 use crate::error::{Result, SysError};
 
-/// `linux/ip.h`: packets with loopback addresses come and go over the device.
-const IPV4_DEVCONF_ROUTE_LOCALNET: u16 = 26;
 /// `linux/rtnetlink.h`: the gateway is a neighbour, whatever the routes say.
 const RTNH_F_ONLINK: u32 = 4;
 const RTPROT_STATIC: u8 = 4;
@@ -37,7 +35,7 @@ const TCP: u8 = 6;
 pub(super) fn prepare(socket: &mut Socket, index: u32, tap: &Tap, resolver: &Resolver) -> Result<()> {
     let Some((guest, _)) = tap.ipv4 else { return Ok(()) };
     let failed = |refusal: Refusal| refusal.on("lead to the nameserver from", &tap.name);
-    tap::set_ipv4(socket, index, &[(IPV4_DEVCONF_ROUTE_LOCALNET, 1)]).map_err(failed)?;
+    ipv4::set(socket, index, &[(ipv4::ROUTE_LOCALNET, 1)]).map_err(failed)?;
     let asker = resolver.asker.octets();
     // struct ndmsg: family, padding, index, state, flags, type.
     let state = NUD_PERMANENT.to_ne_bytes();

@@ -88,23 +88,6 @@ pub(super) fn configure(socket: &mut Socket, tap: &Tap, alias: &str) -> Result<u
     Ok(device.index)
 }
 
-/// Sets members of the kernel's IPv4 configuration of a device (`enum` of `linux/ip.h`), which ends with it.
-pub(super) fn set_ipv4(
-    socket: &mut Socket,
-    index: u32,
-    settings: &[(u16, u32)],
-) -> std::result::Result<(), Refusal> {
-    let message = Message::new(libc::RTM_NEWLINK, 0, &facts::ifinfomsg(index, 0));
-    let message = message.nest(libc::IFLA_AF_SPEC, |families| {
-        families.nest(facts::AF_INET.into(), |family| {
-            family.nest(IFLA_INET_CONF, |list| {
-                settings.iter().fold(list, |list, &(setting, value)| list.number(setting, value))
-            })
-        })
-    });
-    socket.call(&message).map(drop)
-}
-
 /// Removes the tap if it is there and its alias says that it belongs to this container.
 pub(super) fn remove(socket: &mut Socket, tap: &Tap) -> Result<()> {
     let Some(device) = find(socket, &tap.name)? else { return Ok(()) };
@@ -141,7 +124,6 @@ fn find(socket: &mut Socket, name: &str) -> Result<Option<NetDevice>> {
 }
 
 /// `linux/if_link.h`.
-const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// `enum in6_addr_gen_mode`.
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;

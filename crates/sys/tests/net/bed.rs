@@ -25,6 +25,8 @@ impl Namespace {
         });
         let namespace = Self(made.join().unwrap().into());
         namespace.run("ip link set lo up");
+        // A new namespace takes the host's settings over.
+        namespace.run("sysctl -qw net.ipv4.ip_forward=0");
         namespace
     }
 
@@ -60,8 +62,15 @@ impl Namespace {
         let filters = names.flat_map(|name| ["ingress", "egress"].map(|hook| (name, hook)));
         let filters: Vec<String> =
             filters.map(|(name, hook)| self.run(&format!("tc filter show dev {name} {hook}"))).collect();
-        let rest = ["tc qdisc show", "ip route", "ip neigh show nud permanent", "nft list ruleset"];
-        [&[links, filters.concat()][..], &rest.map(|command| self.run(command))].concat().join("\n")
+        let rest = [
+            "tc qdisc show",
+            "ip route",
+            "ip neigh show nud permanent",
+            "ip -4 netconf show",
+            "nft list ruleset",
+        ];
+        let rules = self.run("iptables-legacy -t nat -S");
+        [links, filters.concat(), rest.map(|command| self.run(command)).join("\n"), rules].join("\n")
     }
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `eth0` 10.11.12.2/20, gateway 10.11.0.1, MTU 1450, and `peer0` with the gateway's address.
+/// `eth0` 10.11.12.2/20, gateway 10.11.0.1, MTU 1450, no forwarding, and `peer0` with the gateway's address.
 pub(crate) struct Bed {
     pub(crate) container: Namespace,
     pub(crate) peer: Namespace,
@@ -145,7 +154,7 @@ impl Bed {
         }
     }
 
-    fn peer_socket(&self) -> UdpSocket {
+    pub(crate) fn peer_socket(&self) -> UdpSocket {
         let bound = || Ok(UdpSocket::bind((Ipv4Addr::new(10, 11, 0, 1), 0)).unwrap());
         let socket = net::in_namespace(self.peer.fd(), bound).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

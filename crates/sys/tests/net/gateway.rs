@@ -41,6 +41,7 @@ fn the_tap_answers_for_a_gateway_that_the_guest_cannot_ask() {
     let strict = "/proc/sys/net/ipv4/conf/all/rp_filter";
     let written = net::in_namespace(bed.container.fd(), || Ok(std::fs::write(strict, "1"))).unwrap();
     assert!(written.is_ok());
+    let before = bed.container.inventory();
     let said = refused(&proxy([169, 254, 1, 1], "ee:ee:ee:ee:ee:ee"));
     assert!(said.starts_with("accept net.ipv4.conf.all.rp_filter: 1 keeps the tap from"), "{said}");
     assert_eq!(bed.container.inventory(), before);

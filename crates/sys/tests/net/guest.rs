@@ -128,3 +128,40 @@ fn answer(frame: &[u8], address: [u8; 4]) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+/// Sends a datagram from the guest's port 7 by the gateway with this hardware address, and waits for the answer to it.
+pub(crate) fn exchange(
+    tap: &OwnedFd,
+    gateway: [u8; 6],
+    own: Ipv4Addr,
+    to: (Ipv4Addr, u16),
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = |header: usize| u16::try_from(header + payload.len()).unwrap().to_be_bytes();
+    let mut ip =
+        [&[0x45, 0][..], &length(28), &[0, 1, 0, 0, 64, 17, 0, 0], &own.octets(), &to.0.octets()].concat();
+    let sum: u32 = ip.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+    // Without a checksum of its own: zero is none.
+    let udp = [&[0, 7][..], &to.1.to_be_bytes(), &length(8), &[0, 0]].concat();
+    let frame = [&gateway[..], &MAC, &[8, 0], &ip, &udp, payload].concat();
+    assert_eq!(rustix::io::write(tap, &frame).unwrap(), frame.len());
+    let mut buffer = [0; 2048];
+    loop {
+        let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+        let ready =
+            poll(&mut [PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)], Some(&patience)).unwrap();
+        assert_eq!(ready, 1, "nobody answers");
+        let length = rustix::io::read(tap, &mut buffer[..]).unwrap();
+        let frame = &buffer[..length];
+        if frame[12..14] == [8, 0] && frame[26..30] == to.0.octets() && frame[34..36] == to.1.to_be_bytes() {
+            assert_eq!((&frame[30..34], &frame[36..38]), (&own.octets()[..], &[0, 7][..]));
+            let end = 14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+            return frame[42..end].to_vec();
+        }
+        if let Some(reply) = answer(frame, own.octets()) {
+            rustix::io::write(tap, &reply).unwrap();
+        }
+    }
+}

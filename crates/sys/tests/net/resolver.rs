@@ -13,7 +13,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::bed::{Bed, Namespace, alias};
+use crate::routed::decide;
 use urunc_plan::NetFacts;
+use urunc_plan::input::NatFacts;
 use urunc_plan::launch::{Resolver, Tap};
 use urunc_plan::network::resolve;
 use urunc_sys::net;
@@ -70,6 +72,32 @@ fn rules_of_a_guest_that_has_ended_are_reclaimed_by_the_next_start() {
     drop(fd.unwrap());
     net::disconnect(bed.container.fd(), &Tap { alias: "other".into(), ..ended }).unwrap();
     assert_eq!(bed.container.inventory(), before);
+}
+
+/// Also where the next guest does not need the device's ingress.
+#[test]
+fn rules_of_a_guest_that_has_ended_are_reclaimed_by_one_behind_the_container_s_address() {
+    let bed = Bed::new();
+    let before = bed.container.inventory();
+    serve(&bed.container, INSIDE, "inside");
+    let ended = planned(&bed);
+    let foreign = "tc filter add dev eth0 ingress pref 9 protocol ip u32 match u8 0 0 classid 1:1";
+    for shared in [false, true] {
+        let fd = net::connect(bed.container.fd(), &ended, &alias("dns")).unwrap();
+        if shared {
+            bed.container.run(foreign);
+        }
+        drop(fd);
+        let next = decide(&bed, &NatFacts { nf_tables: true, ..NatFacts::default() }, "next").unwrap();
+        drop(net::connect(bed.container.fd(), &next, &alias("next")).unwrap());
+        assert!(!bed.container.inventory().contains("mirred"));
+        net::disconnect(bed.container.fd(), &next).unwrap();
+        if shared {
+            assert_eq!(bed.container.run("tc filter show dev eth0 ingress").matches("pref 9 u32").count(), 3);
+            bed.container.run("tc qdisc delete dev eth0 ingress");
+        }
+        assert_eq!(bed.container.inventory(), before, "shared: {shared}");
+    }
 }
 
 /// As nft(8) reads them, by its own code.

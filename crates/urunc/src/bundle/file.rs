@@ -1,7 +1,13 @@
 //! The bytes of config.json: whoever made the bundle decides what that name is.
 
 use anyhow::{Context, bail};
-use std::{fs::OpenOptions, io::Read, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Read,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::Path,
+};
+use urunc_sys::atomic;
 
 /// Largest config.json; the largest in the field have some hundred KiB.
 const MAX: u64 = 16 << 20;
@@ -26,4 +32,14 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         bail!("{}: larger than {MAX} bytes", name());
     }
     Ok(bytes)
+}
+
+/// Replaces config.json of a bundle in one step; its mode stays.
+pub(super) fn replace(dir: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = dir.join("config.json");
+    let name = || path.display().to_string();
+    let permissions = fs::metadata(&path).with_context(name)?.permissions();
+    let open = File::open(dir).with_context(|| dir.display().to_string())?;
+    atomic::write(open.as_fd(), "config.json", bytes)?;
+    fs::set_permissions(&path, permissions).with_context(name)
 }

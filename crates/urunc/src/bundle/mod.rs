@@ -7,6 +7,7 @@ mod document;
 mod file;
 mod hooks;
 mod process;
+mod queue_proxy;
 mod refuse;
 mod request;
 
@@ -20,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use urunc_plan::error::{abridged, quoted};
-use urunc_plan::{PlanError, Request};
+use urunc_plan::{PlanError, Request, knative};
 
 /// A judged bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,8 @@ pub struct Bundle {
 pub struct Config {
     dir: PathBuf,
     document: Document,
+    /// The text that the document is from, where the file has another one.
+    rewritten: Option<String>,
 }
 
 /// Reads `config.json` of a bundle.
@@ -64,7 +67,22 @@ impl Config {
     /// # Errors
     /// It is not JSON, or a value has the wrong type.
     pub fn parse(dir: PathBuf, bytes: &[u8]) -> anyhow::Result<Self> {
-        Ok(Self { document: document::parse(bytes)?, dir })
+        let document = document::parse(bytes)?;
+        let text = if knative::is_queue_proxy(&document.annotations) {
+            queue_proxy::redirected(std::str::from_utf8(bytes).context("config.json")?)?
+        } else {
+            None
+        };
+        let document = text.as_ref().map_or(Ok(document), |text| document::parse(text.as_bytes()))?;
+        Ok(Self { document, dir, rewritten: text })
+    }
+
+    /// Gives another runtime the config.json that was read: that of Knative's queue-proxy is not the one in the file.
+    ///
+    /// # Errors
+    /// The file cannot be replaced; it is then as it was.
+    pub fn hand_over(&self) -> anyhow::Result<()> {
+        self.rewritten.as_ref().map_or(Ok(()), |text| file::replace(&self.dir, text.as_bytes()))
     }
 
     /// The bundle's directory, absolute.

@@ -9,6 +9,7 @@ use urunc_plan::{
     PlanError, Request,
     error::{excerpt, quoted},
     input::{self, NamespaceKind},
+    knative,
     ordinary::{IdMap, Node, Ordinary},
 };
 
@@ -22,6 +23,7 @@ pub(super) fn make(document: &Document) -> Result<Request, PlanError> {
         mounts: mounts.map(|(n, m)| mount(&format!("mounts[{n}]"), m)).collect::<Result<_, _>>()?,
         namespaces: namespaces(linux)?,
         host_network: host_network(document)?,
+        static_network: knative::static_network(&document.annotations)?,
         time_offsets: time_offsets(linux)?,
         sysctl: linux.sysctl.clone(),
         propagation: propagation(linux)?,

@@ -17,7 +17,7 @@ use self::check::{Checked, check, check_console, refuse_unbuilt};
 use super::delete;
 use crate::cli::{Global, Launch};
 use crate::state::{Container, Store};
-use crate::{delegate, undo};
+use crate::{bundle, delegate, undo};
 
 pub use self::check::plan_inputs;
 
@@ -74,7 +74,10 @@ pub(super) fn delegated(global: &Global, id: &str, verdict: &delegate::Verdict) 
 pub fn create(global: &Global, args: &Launch, terminal: Option<OwnedFd>) -> anyhow::Result<Outcome> {
     let checked = match check(global, &args.bundle, &args.id)? {
         Ok(checked) => checked,
-        Err(verdict) => return Ok(Outcome::Delegated(verdict)),
+        Err(verdict) => {
+            bundle::read(&args.bundle)?.hand_over()?;
+            return Ok(Outcome::Delegated(verdict));
+        }
     };
     refuse_unbuilt(global, args)?;
     check_console(&checked.record.request, args, terminal.is_some())?;

@@ -43,6 +43,19 @@ fn program_name(monitor: &str) -> Option<String> {
     }
 }
 
+/// The program `iptables` by PATH, where root alone may exchange it: the one that needs no nf_tables before the other.
+///
+/// # Errors
+/// Somebody else may exchange it.
+pub fn iptables() -> Result<Option<String>> {
+    let path = std::env::var_os("PATH");
+    let found = ["iptables-legacy", "iptables"].into_iter().find_map(|name| search(name, path.clone()));
+    let Some(program) = found else { return Ok(None) };
+    // Its name says what it is to do: links stay.
+    resolve(&program).with_context(|| program.display().to_string())?;
+    text(&program).map(Some)
+}
+
 fn search(program: &str, path: Option<OsString>) -> Option<PathBuf> {
     let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| PATH.into());
     let executable =

@@ -186,6 +186,30 @@ pub(super) const CASES: &[Entry] = &[
         assert_eq!(Network::links(s), before);
         ended(&c);
     }),
+    ("n-static-mode-and-a-table-of-another", |s| {
+        let table = ["nft add table ip urunc-nat", "nft add chain ip urunc-nat x"];
+        refused_static(s, &Network::usual(), &table, "a table ip urunc-nat of another owner is in the way");
+    }),
+    ("n-static-mode-in-a-network-that-has-its-addresses", |s| {
+        let facts = with_device(|eth0| eth0.ipv4 = vec![([172, 16, 1, 3].into(), 16)]);
+        refused_static(s, &facts, &[], "address 172.16.1.3 of eth0 is within");
+    }),
+    ("n-static-mode-of-a-monitor-that-ends-at-once", |s| {
+        let network = made(s, &Network::usual(), &["sysctl -qw net.ipv4.ip_forward=0"]);
+        let before = inventory(s);
+        let bundle = linux_on_probe(s, &["probe=brief", "probe=exit:1"]).namespace("network", Some(&network));
+        stays_as_it_was(s, &bundle.with("/annotations", static_mode()), "greeting");
+        assert_eq!(inventory(s), before);
+    }),
+    ("n-static-mode-beside-ingress-filters-of-another", |s| {
+        let network = made(s, &Network::usual(), &["tc qdisc add dev eth0 clsact"]);
+        let before = inventory(s);
+        let c = s.container("a", &service(s.bundle("b"), &network).with("/annotations", static_mode()));
+        c.launch();
+        assert!(inside(s, "nft list ruleset").contains("ip saddr 172.16.1.2 masquerade comment \"urunc:"));
+        ended(&c);
+        assert_eq!(inventory(s), before);
+    }),
     ("n-an-annotation-with-another-word", |s| {
         let bundle = on_host(s).with("/annotations", json!({"com.urunc.network.host": "yes"}));
         super::create_is_refused(s, &bundle, "com.urunc.network.host");
@@ -242,6 +266,18 @@ fn made(s: &Sandbox, facts: &NetFacts, commands: &[&str]) -> String {
 /// Two containers in one network namespace.
 fn two<'a>(s: &'a Sandbox, network: &str) -> [Container<'a>; 2] {
     ["a", "b"].map(|name| s.container(name, &service(s.bundle(name), network)))
+}
+
+fn static_mode() -> serde_json::Value {
+    json!({"com.urunc.network.mode": "static"})
+}
+
+/// As [`refused`], in the static mode.
+fn refused_static(s: &Sandbox, facts: &NetFacts, commands: &[&str], word: &str) {
+    let network = made(s, facts, commands);
+    let before = inventory(s);
+    stays_as_it_was(s, &service(s.bundle("b"), &network).with("/annotations", static_mode()), word);
+    assert_eq!(inventory(s), before);
 }
 
 /// `start` must say one line with `word`, and leave the namespace as it is.

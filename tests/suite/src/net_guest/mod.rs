@@ -2,6 +2,7 @@
 
 pub mod client;
 mod http;
+mod routed;
 mod storm;
 mod udp;
 pub mod wire;
@@ -26,6 +27,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = http::cases();
     cases.extend(udp::cases());
     cases.extend(storm::cases());
+    cases.extend(routed::cases());
     cases
 }
 
@@ -38,11 +40,14 @@ pub fn serving(bundle: Bundle, name: &str, args: &[&str]) -> Bundle {
 
 /// Starts the own guest `name` at its end of the wire.
 pub fn launch<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
-    let namespace = wire.guest_path().display().to_string();
-    let bundle = serving(s.bundle(name), name, args).namespace("network", Some(&namespace));
-    let c = s.container(name, &bundle);
+    let c = s.container(name, &at(wire, serving(s.bundle(name), name, args)));
     c.launch();
     c
+}
+
+/// The bundle in the guest's namespace.
+fn at(wire: &Wire, bundle: Bundle) -> Bundle {
+    bundle.namespace("network", wire.guest_path().to_str())
 }
 
 /// The guest is there until it is stopped.

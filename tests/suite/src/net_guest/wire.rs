@@ -100,9 +100,17 @@ impl Wire {
         within(&self.client, work)
     }
 
-    /// Runs `work` in a thread of the guest's namespace.
+    /// Runs `work` in a thread of the guest's namespace, where it is another process of the guest's pod.
     pub fn as_guest<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         within(&self.guest, work)
+    }
+
+    /// What the guest's namespace holds.
+    pub(super) fn links(&self) -> Vec<String> {
+        let netns = vec![self.guest.clone()];
+        let ledger =
+            ledger::Ledger::take(&ledger::Scope { tags: netns.clone(), netns, ..ledger::Scope::default() });
+        ledger.row("link").map(str::to_owned).collect()
     }
 
     /// Frames that came to the client so far.

@@ -158,6 +158,7 @@ pub(crate) fn inventory_of(name: &str) -> String {
         "ip -d -j addr",
         "ip route show table all",
         "ip -6 route show table all",
+        "ip -4 netconf show",
         "tc -d qdisc show",
         "nft list ruleset",
     ];
