@@ -1,10 +1,8 @@
 //! A wire between two network namespaces: the container's, and one for the client. The host's own stays as it is.
 
-use crate::reality::network::ip;
+use crate::reality::network::{in_namespace, ip};
 use crate::sandbox::Sandbox;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,12 +95,12 @@ impl Wire {
 
     /// Runs `work` in a thread of the client's namespace.
     pub fn as_client<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        within(&self.client, work)
+        in_namespace(&self.client, work)
     }
 
     /// Runs `work` in a thread of the guest's namespace, where it is another process of the guest's pod.
     pub fn as_guest<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        within(&self.guest, work)
+        in_namespace(&self.guest, work)
     }
 
     /// What the guest's namespace holds.
@@ -145,19 +143,6 @@ impl Drop for Wire {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-/// Runs `work` in a thread of a named namespace.
-fn within<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
-    let namespace = std::fs::File::open(path(name)).expect("a namespace");
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(move || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("a network namespace");
-            work()
-        });
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 fn path(name: &str) -> PathBuf {

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use urunc_plan::LaunchPlan;
 use urunc_plan::capabilities::mask;
-use urunc_plan::launch::{Exec, Program};
+use urunc_plan::launch::{Exec, Port, Program};
 
 /// What disagrees, in words.
 #[derive(Default)]
@@ -158,7 +158,7 @@ impl Differences {
         }
     }
 
-    /// The tap, its owner record and the redirection both ways.
+    /// The tap, its owner record, and the redirection both ways or the rule of the static mode.
     pub(super) fn network(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
         let links = Network::links(c.sandbox);
         let Some(tap) = &plan.net else {
@@ -167,12 +167,18 @@ impl Differences {
             }
             return;
         };
-        for device in [&tap.device, &tap.name] {
+        let redirected = [&tap.device, &tap.name].into_iter().filter(|_| tap.port == Port::Redirect);
+        for device in redirected {
             for part in ["queue ingress", "filter u32"] {
                 if !links.iter().any(|line| line.contains(part) && line.ends_with(&format!(" on {device}"))) {
                     self.add(format!("network: no {part} on {device}: {links:#?}"));
                 }
             }
+        }
+        if tap.port != Port::Redirect
+            && !links.iter().any(|line| line.contains("rule in chain postrouting of table urunc-nat"))
+        {
+            self.add(format!("network: no rule is there: {links:#?}"));
         }
         // The alias is the owner record: whatever its form, it names the container.
         let device = format!("device {} tun up mtu={} alias=", tap.name, tap.mtu);

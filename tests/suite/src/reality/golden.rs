@@ -3,7 +3,7 @@
 //! the facts of a host, so the golden plan is decided once more with those of this one.
 
 use super::compare::Differences;
-use super::network::Network;
+use super::network::{Network, in_namespace, inside, ip};
 use super::play;
 use crate::bundle::Bundle;
 use crate::container::Container;
@@ -14,17 +14,21 @@ use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use urunc_plan::input::NamespaceKind;
+use urunc_plan::input::{Ingress, Listener, NamespaceKind};
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, and what is tested in their place.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
     ("linux-qemu-net-unknown-gateway", "urunc-sys: the tap answers for a gateway"),
+    ("linux-qemu-net-static-iptables", "urunc-sys: the static mode without nf_tables"),
+    ("linux-qemu-net-static-leftover", "net-guest: static-mode-what-an-ended-guest-left-is-taken-over"),
     ("network-of-the-host-unconnected", "bad-net: the host's network, unconnected"),
     ("network-unknown-at-create", "the plan before start"),
     ("seccomp-qemu", "bad-image: a profile under which nothing can be executed"),
@@ -95,7 +99,7 @@ fn run(s: &Sandbox, name: &str) {
     // Removed after a failure, too.
     let _network = Network(s);
     let hides = request.mounts.is_empty();
-    connect(s, &mut request, net.as_ref());
+    let _listeners = connect(s, &mut request, net.as_ref());
     settings(s, &request);
     let bundle = bundle(s, &request);
 
@@ -116,22 +120,53 @@ fn run(s: &Sandbox, name: &str) {
     seen.none();
 }
 
-/// Makes the network of the case, and names it where the request makes or joins one.
-fn connect(s: &Sandbox, request: &mut Request, net: Option<&NetFacts>) {
+/// Makes the network of the case, and names it where the request makes or joins one. Who listens there does so until the
+/// sockets are closed.
+fn connect(s: &Sandbox, request: &mut Request, net: Option<&NetFacts>) -> Vec<OwnedFd> {
     let own = request.namespaces.iter_mut().find(|n| n.kind == NamespaceKind::Network);
-    let Some(own) = own.filter(|n| net.is_some() || n.path.is_some()) else { return };
+    let Some(own) = own.filter(|n| net.is_some() || n.path.is_some()) else { return Vec::new() };
     own.path = Some(Network::make(s, net.unwrap_or(&NetFacts::default())));
-    if let Some(net) = net {
-        let resolv = s.dir.join("resolv.conf");
-        let lines = net.nameservers.iter().map(|server| format!("nameserver {server}\n"));
-        fs::write(&resolv, lines.collect::<String>()).unwrap();
-        request.mounts.push(urunc_plan::input::Mount {
-            destination: "/etc/resolv.conf".into(),
-            kind: "bind".into(),
-            source: resolv.display().to_string(),
-            options: vec!["rbind".into()],
-        });
+    let Some(net) = net else { return Vec::new() };
+    if request.static_network {
+        forwarding(s, net);
     }
+    let resolv = s.dir.join("resolv.conf");
+    let lines = net.nameservers.iter().map(|server| format!("nameserver {server}\n"));
+    fs::write(&resolv, lines.collect::<String>()).unwrap();
+    request.mounts.push(urunc_plan::input::Mount {
+        destination: "/etc/resolv.conf".into(),
+        kind: "bind".into(),
+        source: resolv.display().to_string(),
+        options: vec!["rbind".into()],
+    });
+    listen(s, &net.listeners)
+}
+
+/// What the static mode looks at: a new namespace takes the host's settings over.
+fn forwarding(s: &Sandbox, net: &NetFacts) {
+    for device in &net.devices {
+        let (name, on) = (&device.name, u8::from(device.forwarding));
+        inside(s, &format!("sysctl -q net/ipv4/conf/{name}/forwarding={on}"));
+        if device.ingress == Ingress::Foreign {
+            inside(s, &format!("tc qdisc add dev {name} clsact"));
+        }
+    }
+}
+
+fn listen(s: &Sandbox, listeners: &[Listener]) -> Vec<OwnedFd> {
+    if listeners.is_empty() {
+        return Vec::new();
+    }
+    ip(&format!("-n {} link set lo up", s.tag));
+    let bound = |listener: &Listener| -> OwnedFd {
+        let place = (listener.address, listener.port);
+        if listener.tcp {
+            TcpListener::bind(place).expect("a free port").into()
+        } else {
+            UdpSocket::bind(place).expect("a free port").into()
+        }
+    };
+    in_namespace(&s.tag, || listeners.iter().map(bound).collect())
 }
 
 /// config.toml; the probe plays QEMU.
@@ -218,8 +253,10 @@ fn config(request: &Request) -> Value {
     let offsets = offsets.map(|(clock, (s, ns))| (clock.clone(), json!({"secs": s, "nanosecs": ns})));
     let size = request.console_size.map(|(rows, columns)| json!({"height": rows, "width": columns}));
     let propagation = Some(&request.propagation).filter(|p| !p.is_empty());
+    let mode = request.static_network.then(|| json!({"com.urunc.network.mode": "static"}));
     json!({
         "ociVersion": "1.0.2",
+        "annotations": mode,
         "process": {
             "user": {
                 "uid": user.uid, "gid": user.gid, "additionalGids": user.groups, "umask": user.umask

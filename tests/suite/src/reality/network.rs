@@ -3,8 +3,11 @@
 use crate::bundle::Bundle;
 use crate::image::{SPT, idle_with, replaced};
 use crate::sandbox::Sandbox;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -130,6 +133,19 @@ fn peer(number: u32) -> String {
 /// Runs a command in the namespace of the case; its output.
 pub(crate) fn inside(s: &Sandbox, command: &str) -> String {
     within(&s.tag, command)
+}
+
+/// Runs `work` in a thread of a named namespace.
+pub(crate) fn in_namespace<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
+    let namespace = File::open(Path::new("/run/netns").join(name)).expect("a namespace");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("a network namespace");
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Runs a command in a named namespace; its output.
