@@ -1,4 +1,4 @@
-//! Links every guest with the Solo5 layout.
+//! Build script of every crate of guests: links them with the Solo5 layout.
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../solo5/solo5.ld");
