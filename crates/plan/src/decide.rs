@@ -8,7 +8,7 @@ use crate::guest::Boot;
 use crate::launch::{
     Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
 };
-use crate::machine::{Acceleration, BootProtocol, Machine};
+use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
 use crate::memory::{self, Bounds};
 use crate::monitor::Device;
 use crate::negotiate::{self, Pair};
@@ -28,7 +28,7 @@ pub const ACCELERATION: &str = "com.urunc.state.acceleration";
 /// Everything that can be refused is refused here, naming the input to change.
 pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<LaunchPlan, PlanError> {
     let pair = negotiate::pair(req)?;
-    negotiate::kernel(req, host, pair.boot)?;
+    negotiate::kernel(req, host, &pair)?;
     let settings = req.settings.monitors.get(pair.monitor.name()).cloned().unwrap_or_default();
     let (args, mut notices) = words(req)?;
     let (acceleration, emulated) = accelerate(pair, host, &settings)?;
@@ -37,7 +37,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let memory = split(req, pair, acceleration, &settings)?;
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
     notices.extend(notice);
-    if memory.guest_mib == pair.monitor.offers().most_ram_mib {
+    if memory.guest_mib == pair.offers.most_ram_mib {
         let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
         notices.push(Notice { warn: false, text });
     }
@@ -162,8 +162,8 @@ fn split(
         kernel.saturating_mul(3).saturating_add(initrd.saturating_mul(2))
     };
     let bounds = Bounds {
-        least: image.saturating_add(pair.guest.wants().least_ram),
-        most_mib: pair.monitor.offers().most_ram_mib,
+        least: image.saturating_add(pair.wants.least_ram),
+        most_mib: pair.offers.most_ram_mib,
         default_mib: settings.default_memory_mb.unwrap_or(memory::DEFAULT_MIB),
         overhead: pair.monitor.overhead(acceleration),
     };
@@ -172,17 +172,14 @@ fn split(
 
 /// The connection, if this guest can have one.
 fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Result<Option<Tap>, PlanError> {
-    let offers = pair.monitor.offers();
-    let driven = pair.guest.wants().nics.iter().any(|model| offers.nics.contains(model));
     let declared = manifest_of(req).is_none_or(|image| image.devices.iter().any(|device| device.net));
-    if !driven || !declared {
+    if pair.nic().is_none() || !declared {
         return Ok(None);
     }
-    let tap = network::tap(req, net, offers.vnet_hdr)?;
+    let tap = network::tap(req, net, pair.offers.vnet_hdr)?;
     let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
-    let wants = pair.guest.wants();
-    let tap = tap.map(|tap| network::reach(tap, net, wants.addressing)).transpose()?;
-    Ok(tap.map(|tap| if wants.nameservers { network::resolve(tap, net) } else { tap }))
+    let tap = tap.map(|tap| network::reach(tap, net, pair.wants.addressing)).transpose()?;
+    Ok(tap.map(|tap| if pair.wants.nameservers { network::resolve(tap, net) } else { tap }))
 }
 
 /// The parts of the machine that depend on neither memory nor network.
@@ -231,10 +228,14 @@ fn machine<'a>(
         cwd: &req.cwd,
         memory_mib: 0,
         vcpus: 1,
+        board: pair.board,
         acceleration: Acceleration::None,
         initrd: !req.image.initrd.is_empty(),
         disk_writable: (!req.image.block.is_empty()).then_some(!req.readonly),
+        disk: pair.disk().unwrap_or(DeviceModel::VirtioPci),
         tap: None,
+        nic: pair.nic().unwrap_or(DeviceModel::VirtioPci),
+        exit_port: pair.wants.exit_port,
         attach: Vec::new(),
     })
 }
@@ -254,7 +255,7 @@ fn boot<'a>(req: &'a Request, args: &'a [String], tap: Option<&'a Tap>) -> Boot<
 }
 
 fn vcpus(pair: Pair, settings: &MonitorSettings) -> Result<u32, PlanError> {
-    let (name, most) = (pair.monitor.name(), pair.monitor.offers().most_vcpus);
+    let (name, most) = (pair.monitor.name(), pair.offers.most_vcpus);
     match settings.default_vcpus.unwrap_or(1) {
         vcpus if (1..=most).contains(&vcpus) => Ok(vcpus),
         vcpus => {

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::BootProtocol;
 use crate::read::ReadAt;
 use crate::solo5;
+
+mod entries;
 
 /// Facts about the kernel file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +18,12 @@ pub struct KernelFacts {
     pub format: KernelFormat,
     /// `x86_64`, `aarch64`, `i386`, or the ELF machine number in decimal.
     pub machine: String,
+    /// An ELF file with Xen's PHYS32_ENTRY note (18).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pvh: bool,
+    /// A multiboot 1 header that QEMU loads.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub multiboot: bool,
     /// Solo5 image: checked headers, ABI and manifest.
     pub solo5: Option<crate::solo5::Solo5Image>,
     /// Why the file cannot be used, if its headers are broken; names offset and rule.
@@ -36,6 +45,23 @@ pub enum KernelFormat {
     Bzimage,
     /// Linux arm64 Image.
     Arm64Image,
+}
+
+impl KernelFacts {
+    /// Can the file get control by this protocol?
+    pub fn entered_by(&self, boot: BootProtocol) -> bool {
+        match boot {
+            BootProtocol::Solo5Spt => self.solo5.is_some(),
+            BootProtocol::Bzimage => self.format == KernelFormat::Bzimage,
+            BootProtocol::Pvh => self.pvh,
+            BootProtocol::Linux64 => {
+                self.format == KernelFormat::Elf64 && self.machine == "x86_64" && self.solo5.is_none()
+            }
+            BootProtocol::Multiboot => self.multiboot,
+            BootProtocol::Arm64Image => self.format == KernelFormat::Arm64Image,
+            BootProtocol::Program => false,
+        }
+    }
 }
 
 /// Most program headers that are looked at; kernels have fewer than twenty.
@@ -65,13 +91,30 @@ struct Layout {
     entry_bytes: u16,
     offset: u64,
     filesz: u64,
+    align: u64,
     wide: bool,
 }
 
-const ELF32: Layout =
-    Layout { header: 52, phoff: 28, phentsize: 42, entry_bytes: 32, offset: 4, filesz: 16, wide: false };
-const ELF64: Layout =
-    Layout { header: 64, phoff: 32, phentsize: 54, entry_bytes: 56, offset: 8, filesz: 32, wide: true };
+const ELF32: Layout = Layout {
+    header: 52,
+    phoff: 28,
+    phentsize: 42,
+    entry_bytes: 32,
+    offset: 4,
+    filesz: 16,
+    align: 28,
+    wide: false,
+};
+const ELF64: Layout = Layout {
+    header: 64,
+    phoff: 32,
+    phentsize: 54,
+    entry_bytes: 56,
+    offset: 8,
+    filesz: 32,
+    align: 48,
+    wide: true,
+};
 
 impl Layout {
     fn address(&self, file: &dyn ReadAt, at: u64) -> Option<u64> {
@@ -108,15 +151,19 @@ fn elf(file: &dyn ReadAt, facts: &mut KernelFacts) -> Result<(), String> {
     if !matches!(kind, 2 | 3) {
         return Err(format!("ELF type {kind} is not an executable"));
     }
-    programs(file, &layout)?;
+    let (table, count) = programs(file, &layout)?;
+    if entries::of_x86(file) {
+        facts.pvh = entries::pvh(file, &layout, table, count);
+        facts.multiboot = entries::multiboot(file, !layout.wide);
+    }
     if layout.wide {
         facts.solo5 = solo5::parse(file)?;
     }
     Ok(())
 }
 
-/// Every program header and everything it points to must lie in the file.
-fn programs(file: &dyn ReadAt, layout: &Layout) -> Result<(), String> {
+/// Offset and number of the program headers. Each, and everything it points to, must lie in the file.
+fn programs(file: &dyn ReadAt, layout: &Layout) -> Result<(u64, u16), String> {
     let header = || truncated(file, "the ELF header");
     let table = layout.address(file, layout.phoff).ok_or_else(header)?;
     let size = half(file, layout.phentsize).ok_or_else(header)?;
@@ -140,7 +187,7 @@ fn programs(file: &dyn ReadAt, layout: &Layout) -> Result<(), String> {
             return Err(truncated(file, &format!("the content of program header {index}")));
         }
     }
-    Ok(())
+    Ok((table, count))
 }
 
 /// Setup header of the Linux x86 boot protocol (kernel documentation, `arch/x86/boot.rst`).

@@ -7,8 +7,16 @@ use crate::launch::{Attach, Tap};
 pub enum BootProtocol {
     /// Solo5 ABI, target spt.
     Solo5Spt,
-    /// Linux boot protocol or PVH: kernel, initrd, one command line.
-    Linux,
+    /// Linux/x86 boot protocol, compressed image (kernel documentation, `arch/x86/boot.rst`).
+    Bzimage,
+    /// Xen's PVH entry, by ELF note 18: 32-bit, no paging, a start-info structure.
+    Pvh,
+    /// 64-bit entry of the Linux/x86 boot protocol at the entry point of an ELF file.
+    Linux64,
+    /// Multiboot 1, as QEMU loads it.
+    Multiboot,
+    /// Linux arm64 Image (kernel documentation, `arch/arm64/booting.rst`).
+    Arm64Image,
     /// No kernel at all: an ordinary program of the image.
     Program,
 }
@@ -18,8 +26,40 @@ impl BootProtocol {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Solo5Spt => "a Solo5 spt image",
-            Self::Linux => "a Linux kernel",
+            Self::Bzimage => "a Linux bzImage",
+            Self::Pvh => "an ELF file with a PVH entry",
+            Self::Linux64 => "an uncompressed 64-bit kernel",
+            Self::Multiboot => "a multiboot kernel",
+            Self::Arm64Image => "a Linux arm64 Image",
             Self::Program => "an ordinary program",
+        }
+    }
+}
+
+/// A board: buses, interrupt controllers and firmware around the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Board {
+    /// The monitor has one only.
+    Own,
+    /// QEMU `pc`: i440FX and PCI.
+    Pc,
+    /// QEMU `q35`: ICH9 and PCI Express.
+    Q35,
+    /// QEMU `microvm`: virtio-mmio, no PCI.
+    Microvm,
+    /// QEMU `virt` of aarch64.
+    Virt,
+}
+
+impl Board {
+    /// Value of `monitors.NAME.machine`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "",
+            Self::Pc => "pc",
+            Self::Q35 => "q35",
+            Self::Microvm => "microvm",
+            Self::Virt => "virt",
         }
     }
 }
@@ -29,8 +69,23 @@ impl BootProtocol {
 pub enum DeviceModel {
     /// A device of the Solo5 manifest.
     Solo5,
-    /// Modern virtio on PCI (device ids 0x1041, 0x1042).
+    /// Transitional virtio on PCI: legacy and modern drivers find it (device ids 0x1000, 0x1001).
     VirtioPci,
+    /// Modern virtio on PCI (device ids 0x1041, 0x1042): drivers exist that refuse everything else.
+    VirtioPciModern,
+    /// Virtio on memory-mapped registers.
+    VirtioMmio,
+}
+
+/// QEMU's isa-debug-exit: the guest ends the machine by writing its status to a port; QEMU ends with `status * 2 + 1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitPort {
+    /// I/O port.
+    pub base: u16,
+    /// Width, bytes.
+    pub size: u8,
+    /// The monitor's exit status that means success.
+    pub success: u8,
 }
 
 /// How a guest is told its addresses.
@@ -47,8 +102,10 @@ pub enum Addressing {
 /// What a guest can be given, in order of preference.
 #[derive(Debug, Clone, Copy)]
 pub struct Wants {
-    /// Boot protocols it knows.
+    /// Boot protocols it knows, in order of preference.
     pub boot: &'static [BootProtocol],
+    /// Boards it runs on, in order of preference; those with one board only are always taken.
+    pub boards: &'static [Board],
     /// Network device models it drives; empty: it has no network.
     pub nics: &'static [DeviceModel],
     /// How it is told its addresses.
@@ -61,9 +118,26 @@ pub struct Wants {
     pub initrd: bool,
     /// Least RAM it boots with, bytes, beside what its kernel and initrd files take.
     pub least_ram: u64,
+    /// The port by which it ends the machine.
+    pub exit_port: Option<ExitPort>,
 }
 
-/// What a monitor can give.
+impl Wants {
+    /// Nothing: what a guest's own list is completed with.
+    pub const NOTHING: Self = Self {
+        boot: &[],
+        boards: &[],
+        nics: &[],
+        addressing: Addressing::Own,
+        nameservers: false,
+        disks: &[],
+        initrd: false,
+        least_ram: 0,
+        exit_port: None,
+    };
+}
+
+/// What a monitor can give on a board.
 #[derive(Debug, Clone, Copy)]
 pub struct Offers {
     /// Boot protocols.
@@ -80,6 +154,8 @@ pub struct Offers {
     pub most_vcpus: u32,
     /// Its tap carries a virtio-net header.
     pub vnet_hdr: bool,
+    /// It can have an [`ExitPort`].
+    pub exit_port: bool,
 }
 
 /// Who executes the guest's instructions.
@@ -112,14 +188,22 @@ pub struct Machine<'a> {
     pub memory_mib: u64,
     /// Virtual CPUs.
     pub vcpus: u32,
+    /// Buses and firmware.
+    pub board: Board,
     /// Who executes.
     pub acceleration: Acceleration,
     /// An initrd is given.
     pub initrd: bool,
     /// The disk, if any: may the guest write to it?
     pub disk_writable: Option<bool>,
+    /// Model of the disk.
+    pub disk: DeviceModel,
     /// The connection to the container's network.
     pub tap: Option<&'a Tap>,
+    /// Model of the network device.
+    pub nic: DeviceModel,
+    /// The port by which the guest ends the machine.
+    pub exit_port: Option<ExitPort>,
     /// Devices of the Solo5 manifest, all of them, in its order.
     pub attach: Vec<Attach>,
 }

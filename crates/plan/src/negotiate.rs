@@ -2,8 +2,8 @@
 
 use crate::error::excerpt;
 use crate::guest::{self, Guest};
-use crate::kernel::KernelFormat;
-use crate::machine::BootProtocol;
+use crate::kernel::{KernelFacts, KernelFormat};
+use crate::machine::{Board, BootProtocol, DeviceModel, Offers, Wants};
 use crate::monitor::{self, Monitor};
 use crate::{HostFacts, PlanError, Request};
 
@@ -16,13 +16,35 @@ pub struct Pair {
     pub monitor: &'static dyn Monitor,
     /// How they boot.
     pub boot: BootProtocol,
+    /// On which board.
+    pub board: Board,
+    /// What the guest can be given.
+    pub wants: Wants,
+    /// What the monitor gives on this board.
+    pub offers: Offers,
+}
+
+impl Pair {
+    /// Model of the network device: the first one of the guest's list that the monitor has.
+    pub fn nic(&self) -> Option<DeviceModel> {
+        first_of(self.wants.nics, self.offers.nics)
+    }
+
+    /// Model of the disk.
+    pub fn disk(&self) -> Option<DeviceModel> {
+        first_of(self.wants.disks, self.offers.disks)
+    }
+}
+
+fn first_of<T: Copy + PartialEq>(wanted: &[T], offered: &[T]) -> Option<T> {
+    wanted.iter().copied().find(|one| offered.contains(one))
 }
 
 /// Every guest, every monitor, and whether they fit: the support table.
 pub fn support() -> Vec<(&'static str, &'static str, bool)> {
     let pairs = guest::ALL.iter().flat_map(|guest| monitor::ALL.iter().map(move |monitor| (guest, monitor)));
     pairs
-        .map(|(guest, monitor)| (guest.name(), monitor.name(), protocol(*guest, *monitor).is_some()))
+        .map(|(guest, monitor)| (guest.name(), monitor.name(), !boards(*guest, *monitor).is_empty()))
         .collect()
 }
 
@@ -41,9 +63,15 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
     let (Some(guest), Some(monitor)) = (guest::find(guest), monitor::find(monitor)) else {
         return Err(PlanError::key("unikernelType", "unknown"));
     };
-    let boot = protocol(guest, monitor).ok_or_else(|| misfit(guest, monitor))?;
-    storage(req, guest, monitor)?;
-    Ok(Pair { guest, monitor, boot })
+    let board = board(req, guest, monitor)?;
+    let (wants, offers) = (guest.wants(), monitor.offers(board));
+    let known = protocols(&wants, &offers);
+    let fitting = |kernel: &KernelFacts| known.iter().copied().find(|boot| kernel.entered_by(*boot));
+    let boot = req.kernel.as_ref().and_then(fitting).or_else(|| known.first().copied());
+    let boot = boot.ok_or_else(|| misfit(guest, monitor))?;
+    let pair = Pair { guest, monitor, boot, board, wants, offers };
+    storage(req, &pair)?;
+    Ok(pair)
 }
 
 /// Refuses an `unikernelType` that is not in the registry.
@@ -81,14 +109,42 @@ fn check(key: &str, name: &str, registered: &[&str], planned: &[&str]) -> Result
     ))
 }
 
-fn protocol(guest: &dyn Guest, monitor: &dyn Monitor) -> Option<BootProtocol> {
-    let offered = monitor.offers().boot;
-    guest.wants().boot.iter().copied().find(|wanted| offered.contains(wanted))
+/// Boards of the monitor on which the guest can run, in the guest's order of preference.
+fn boards(guest: &dyn Guest, monitor: &dyn Monitor) -> Vec<Board> {
+    let (wants, offered) = (guest.wants(), monitor.boards());
+    let wanted = std::iter::once(Board::Own).chain(wants.boards.iter().copied());
+    let fits = |board: &Board| {
+        let offers = monitor.offers(*board);
+        offered.contains(board)
+            && !protocols(&wants, &offers).is_empty()
+            && (wants.exit_port.is_none() || offers.exit_port)
+    };
+    wanted.filter(fits).collect()
+}
+
+/// The board that the operator chose, or the guest's first.
+fn board(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<Board, PlanError> {
+    let fitting = boards(guest, monitor);
+    let settings = req.settings.monitors.get(monitor.name());
+    let chosen = settings.map_or("", |settings| settings.machine.as_str());
+    if fitting.is_empty() || chosen.is_empty() {
+        return fitting.first().copied().ok_or_else(|| misfit(guest, monitor));
+    }
+    fitting.iter().copied().find(|board| board.name() == chosen).ok_or_else(|| {
+        let known: Vec<_> = fitting.iter().map(|board| board.name()).collect();
+        let why =
+            format!("{} does not run on {}; known: {}", guest.name(), excerpt(chosen), known.join(", "));
+        PlanError::Setting { key: format!("monitors.{}.machine", monitor.name()), why }
+    })
+}
+
+fn protocols(wants: &Wants, offers: &Offers) -> Vec<BootProtocol> {
+    wants.boot.iter().copied().filter(|wanted| offers.boot.contains(wanted)).collect()
 }
 
 fn misfit(guest: &dyn Guest, monitor: &dyn Monitor) -> PlanError {
     let wanted: Vec<_> = guest.wants().boot.iter().map(|boot| boot.describe()).collect();
-    let works = monitor::ALL.iter().filter(|other| protocol(guest, **other).is_some());
+    let works = monitor::ALL.iter().filter(|other| !boards(guest, **other).is_empty());
     let works: Vec<_> = works.map(|other| other.name()).collect();
     let why = format!(
         "{} boots as {}, which {} does not offer; use hypervisor {}",
@@ -100,21 +156,19 @@ fn misfit(guest: &dyn Guest, monitor: &dyn Monitor) -> PlanError {
     PlanError::Pair { why }
 }
 
-fn storage(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<(), PlanError> {
+fn storage(req: &Request, pair: &Pair) -> Result<(), PlanError> {
     if req.image.mount_rootfs {
         let why = "true is not built yet; put the guest's files into an initrd or a block image";
         return Err(PlanError::key("mountRootfs", why));
     }
-    let (wants, offers) = (guest.wants(), monitor.offers());
-    let initrd = wants.initrd && offers.initrd;
+    let (guest, monitor) = (pair.guest.name(), pair.monitor.name());
+    let initrd = pair.wants.initrd && pair.offers.initrd;
     if !req.image.initrd.is_empty() && !initrd {
-        let why = format!("{} on {} takes no initrd; remove the key initrd", guest.name(), monitor.name());
+        let why = format!("{guest} on {monitor} takes no initrd; remove the key initrd");
         return Err(PlanError::Pair { why });
     }
-    let disks = wants.disks.iter().any(|model| offers.disks.contains(model));
-    if !req.image.block.is_empty() && !disks {
-        let why =
-            format!("{} on {} takes no block image; remove the key block", guest.name(), monitor.name());
+    if !req.image.block.is_empty() && pair.disk().is_none() {
+        let why = format!("{guest} on {monitor} takes no block image; remove the key block");
         return Err(PlanError::Pair { why });
     }
     Ok(())
@@ -124,7 +178,8 @@ fn storage(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<()
 ///
 /// # Errors
 /// [`PlanError::File`] naming the key and the path.
-pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(), PlanError> {
+pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanError> {
+    let boot = pair.boot;
     if boot == BootProtocol::Program {
         return Ok(());
     }
@@ -138,7 +193,7 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
     }
     match boot {
         BootProtocol::Solo5Spt => match &facts.solo5 {
-            None => return refuse(format!("not a Solo5 image: {}", found(facts.format))),
+            None => return refuse(format!("no Solo5 ABI note: {}", found(facts.format))),
             Some(image) if image.target != 2 => {
                 return refuse(format!("built for Solo5 target {}, spt needs 2", target(image.target)));
             }
@@ -150,14 +205,17 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
             }
             Some(_) => {}
         },
-        BootProtocol::Linux if facts.format == KernelFormat::Unknown => {
-            return refuse("neither a bzImage nor ELF".to_owned());
+        boot if !facts.entered_by(boot) => {
+            let known = protocols(&pair.wants, &pair.offers);
+            let known: Vec<_> = known.into_iter().map(BootProtocol::describe).collect();
+            let (found, monitor) = (found(facts.format), pair.monitor.name());
+            return refuse(format!("{found}, and {monitor} loads {}", known.join(" or ")));
         }
-        BootProtocol::Linux | BootProtocol::Program => {}
+        _ => {}
     }
-    // A 32-bit multiboot kernel is an x86_64 kernel for QEMU.
-    let built_for =
-        if facts.machine == "i386" && boot == BootProtocol::Linux { "x86_64" } else { &facts.machine };
+    // A processor of x86_64 begins with 32 bits.
+    let early = matches!(boot, BootProtocol::Multiboot | BootProtocol::Pvh);
+    let built_for = if facts.machine == "i386" && early { "x86_64" } else { &facts.machine };
     if built_for != host.arch {
         return refuse(format!("built for {}, this host is {}", excerpt(&facts.machine), host.arch));
     }
@@ -187,7 +245,7 @@ fn target(number: u32) -> String {
 fn found(format: KernelFormat) -> &'static str {
     match format {
         KernelFormat::Unknown => "not even ELF",
-        KernelFormat::Elf64 => "an ELF file without a Solo5 ABI note",
+        KernelFormat::Elf64 => "a 64-bit ELF file",
         KernelFormat::Elf32 => "a 32-bit ELF file",
         KernelFormat::Bzimage => "a Linux bzImage",
         KernelFormat::Arm64Image => "a Linux arm64 Image",

@@ -36,6 +36,9 @@ pub struct MonitorSettings {
     pub data_path: String,
     /// `uid_range`: first uid and count; uid 0 is remapped into it, by a hash of the id.
     pub uid_range: Option<(u32, u32)>,
+    /// `machine`: the board, of a monitor that has several; empty: the guest's choice.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// `allow_emulation`: QEMU may fall back to TCG; default true.
     pub allow_emulation: Option<bool>,
 }

@@ -117,3 +117,46 @@ proptest! {
         prop_assert!(facts.broken.is_none_or(|why| !why.contains('\n') && why.len() < 200));
     }
 }
+
+/// The file with a note segment at its end, in place of the empty second program header.
+fn with_note(mut file: Vec<u8>, name: [u8; 4], kind: u32) -> Vec<u8> {
+    let wide = file[4] == 2;
+    let (entry, offset, filesz) = if wide { (64 + 56, 8, 32) } else { (52 + 32, 4, 16) };
+    let at = u32::try_from(file.len()).unwrap();
+    for word in [4, 4, kind] {
+        file.extend(u32::to_le_bytes(word));
+    }
+    file.extend(name);
+    file.extend(0x10_0000_u32.to_le_bytes());
+    file[entry..entry + 4].copy_from_slice(&4_u32.to_le_bytes());
+    file[entry + offset..entry + offset + 4].copy_from_slice(&at.to_le_bytes());
+    file[entry + filesz..entry + filesz + 4].copy_from_slice(&20_u32.to_le_bytes());
+    file
+}
+
+#[test]
+fn xens_entry_note_and_no_other_is_a_pvh_entry() {
+    for (wide, machine) in [(true, 62), (false, 3)] {
+        assert!(!facts(&elf(wide, machine)).pvh);
+        assert!(facts(&with_note(elf(wide, machine), *b"Xen\0", 18)).pvh);
+        assert!(!facts(&with_note(elf(wide, machine), *b"Xen\0", 17)).pvh);
+        assert!(!facts(&with_note(elf(wide, machine), *b"GNU\0", 18)).pvh);
+    }
+    assert!(!facts(&with_note(elf(true, 183), *b"Xen\0", 18)).pvh);
+}
+
+#[test]
+fn a_multiboot_header_needs_its_sum_and_a_file_that_qemu_loads() {
+    let header = |file: Vec<u8>, flags: u32, sum: u32| {
+        let mut file = file;
+        for word in [0x1bad_b002, flags, sum] {
+            file.extend(u32::to_le_bytes(word));
+        }
+        facts(&file).multiboot
+    };
+    let sum = |flags: u32| 0_u32.wrapping_sub(0x1bad_b002).wrapping_sub(flags);
+    assert!(header(elf(false, 3), 3, sum(3)));
+    assert!(!header(elf(false, 3), 3, sum(2)));
+    assert!(!header(elf(true, 62), 3, sum(3)), "a 64-bit file without addresses in its header");
+    assert!(header(elf(true, 62), 1 << 16, sum(1 << 16)));
+}

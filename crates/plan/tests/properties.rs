@@ -322,7 +322,7 @@ proptest! {
         for monitor in monitor::ALL {
             let bounds = Bounds {
                 least: MIB,
-                most_mib: monitor.offers().most_ram_mib,
+                most_mib: monitor.offers(monitor.boards()[0]).most_ram_mib,
                 default_mib: 256,
                 overhead: monitor.overhead(acceleration),
             };

@@ -11,12 +11,16 @@ use super::{Boot, Guest, Ipv6};
 use crate::PlanError;
 use crate::cmdline::{self, Line, cannot_carry};
 use crate::error::excerpt;
-use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
+use crate::machine::{Addressing, Board, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
 /// `linux`.
 #[derive(Debug)]
 pub(super) struct Linux;
+
+/// Linux drives every flavour.
+const VIRTIO: &[DeviceModel] =
+    &[DeviceModel::VirtioPci, DeviceModel::VirtioPciModern, DeviceModel::VirtioMmio];
 
 /// CONFIG_INIT_ENV_ARG_LIMIT: the kernel panics when init gets more arguments, and `HOME` and `TERM` take two of the
 /// one-larger environment.
@@ -77,14 +81,22 @@ impl Guest for Linux {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Linux],
-            nics: &[DeviceModel::VirtioPci],
+            boot: &[
+                BootProtocol::Bzimage,
+                BootProtocol::Pvh,
+                BootProtocol::Linux64,
+                BootProtocol::Multiboot,
+                BootProtocol::Arm64Image,
+            ],
+            boards: &[Board::Q35, Board::Pc, Board::Microvm, Board::Virt],
+            nics: VIRTIO,
             addressing: Addressing::GatewayInSubnet,
             nameservers: true,
-            disks: &[DeviceModel::VirtioPci],
+            disks: VIRTIO,
             initrd: true,
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
             least_ram: 36 * MIB,
+            exit_port: None,
         }
     }
 

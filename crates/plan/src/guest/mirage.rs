@@ -24,10 +24,9 @@ impl Guest for Mirage {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::AnyGateway,
-            nameservers: false,
             disks: &[DeviceModel::Solo5],
-            initrd: false,
             least_ram: MIB,
+            ..Wants::NOTHING
         }
     }
 

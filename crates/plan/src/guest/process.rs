@@ -2,7 +2,7 @@
 
 use super::{Boot, Guest};
 use crate::PlanError;
-use crate::machine::{Addressing, BootProtocol, Wants};
+use crate::machine::{BootProtocol, Wants};
 
 /// `process`.
 #[derive(Debug)]
@@ -14,15 +14,7 @@ impl Guest for Process {
     }
 
     fn wants(&self) -> Wants {
-        Wants {
-            boot: &[BootProtocol::Program],
-            nics: &[],
-            addressing: Addressing::Own,
-            nameservers: false,
-            disks: &[],
-            initrd: false,
-            least_ram: 0,
-        }
+        Wants { boot: &[BootProtocol::Program], ..Wants::NOTHING }
     }
 
     fn cmdline(&self, _boot: &Boot<'_>) -> Result<String, PlanError> {

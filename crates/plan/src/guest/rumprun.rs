@@ -20,10 +20,9 @@ impl Guest for Rumprun {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::AnyGateway,
-            nameservers: false,
             disks: &[DeviceModel::Solo5],
-            initrd: false,
             least_ram: 4 * MIB,
+            ..Wants::NOTHING
         }
     }
 

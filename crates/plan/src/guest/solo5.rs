@@ -3,7 +3,7 @@
 use super::{Boot, Guest};
 use crate::PlanError;
 use crate::cmdline::{self, Line};
-use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
+use crate::machine::{BootProtocol, DeviceModel, Wants};
 
 /// Options of Solo5's own start-up code (`bindings/cmdline.c`): how much it prints.
 const LOG_OPTIONS: [&str; 5] =
@@ -29,12 +29,10 @@ impl Guest for Solo5 {
         Wants {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
-            addressing: Addressing::Own,
-            nameservers: false,
             disks: &[DeviceModel::Solo5],
-            initrd: false,
             // The stack starts at the end of memory.
             least_ram: 64 << 10,
+            ..Wants::NOTHING
         }
     }
 

@@ -1,7 +1,7 @@
 //! Monitors: what each offers, what it needs in its jail and how its command line looks.
 
 use crate::launch::{Exec, Filter};
-use crate::machine::{Acceleration, Machine, Offers};
+use crate::machine::{Acceleration, Board, Machine, Offers};
 use crate::memory::Overhead;
 
 mod process;
@@ -12,8 +12,12 @@ mod spt;
 pub trait Monitor: Sync {
     /// Value of the key `hypervisor`.
     fn name(&self) -> &'static str;
-    /// What it can give.
-    fn offers(&self) -> Offers;
+    /// Its boards.
+    fn boards(&self) -> &'static [Board] {
+        &[Board::Own]
+    }
+    /// What it can give on one of its boards.
+    fn offers(&self, board: Board) -> Offers;
     /// The external program on an architecture; `None`: built in.
     fn program(&self, arch: &str) -> Option<String>;
     /// It needs somebody to execute the guest: `/dev/kvm`, else emulation.

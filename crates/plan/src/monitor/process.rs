@@ -2,7 +2,7 @@
 
 use super::{COMMON_DEVICES, Device, Monitor};
 use crate::launch::{Exec, Filter, Program, Ready, Stderr};
-use crate::machine::{Acceleration, BootProtocol, Machine, Offers};
+use crate::machine::{Acceleration, Board, BootProtocol, Machine, Offers};
 use crate::memory::Overhead;
 
 /// `process`.
@@ -14,7 +14,7 @@ impl Monitor for Process {
         "process"
     }
 
-    fn offers(&self) -> Offers {
+    fn offers(&self, _board: Board) -> Offers {
         Offers {
             boot: &[BootProtocol::Program],
             nics: &[],
@@ -23,6 +23,7 @@ impl Monitor for Process {
             most_ram_mib: u64::MAX,
             most_vcpus: u32::MAX,
             vnet_hdr: false,
+            exit_port: false,
         }
     }
 

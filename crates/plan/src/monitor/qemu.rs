@@ -2,7 +2,7 @@
 
 use super::{COMMON_DEVICES, Device, Monitor};
 use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap};
-use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine, Offers};
+use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
 /// `qemu`.
@@ -46,15 +46,20 @@ impl Monitor for Qemu {
         "qemu"
     }
 
-    fn offers(&self) -> Offers {
+    fn boards(&self) -> &'static [Board] {
+        &[Board::Q35]
+    }
+
+    fn offers(&self, _board: Board) -> Offers {
         Offers {
-            boot: &[BootProtocol::Linux],
+            boot: &[BootProtocol::Bzimage, BootProtocol::Pvh, BootProtocol::Multiboot],
             nics: &[DeviceModel::VirtioPci],
             disks: &[DeviceModel::VirtioPci],
             initrd: true,
             most_ram_mib: 1 << 20,
             most_vcpus: 255,
             vnet_hdr: true,
+            exit_port: false,
         }
     }
 

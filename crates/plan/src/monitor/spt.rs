@@ -2,7 +2,7 @@
 
 use super::{Device, Monitor};
 use crate::launch::{Exec, Filter, Target, Tender};
-use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine, Offers};
+use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
 /// `spt`.
@@ -14,7 +14,7 @@ impl Monitor for Spt {
         "spt"
     }
 
-    fn offers(&self) -> Offers {
+    fn offers(&self, _board: Board) -> Offers {
         Offers {
             boot: &[BootProtocol::Solo5Spt],
             nics: &[DeviceModel::Solo5],
@@ -24,6 +24,7 @@ impl Monitor for Spt {
             most_ram_mib: 4096,
             most_vcpus: 1,
             vnet_hdr: false,
+            exit_port: false,
         }
     }
 

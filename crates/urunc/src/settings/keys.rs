@@ -97,6 +97,7 @@ fn monitor(mut table: Table, outer: &mut Table) -> Result<MonitorSettings, PlanE
         path: program(&mut table, "path")?,
         data_path: program(&mut table, "data_path")?,
         uid_range: uid_range(&mut table)?,
+        machine: table.string("machine")?.unwrap_or_default(),
         allow_emulation: table.boolean("allow_emulation")?,
     };
     if table.boolean("vhost")? == Some(true) {
