@@ -45,7 +45,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
-        cmdline: pair.guest.cmdline(&boot(req, &args, tap.as_ref()))?,
+        cmdline: pair.guest.cmdline(&boot(req, pair, &args, tap.as_ref()))?,
         memory_mib: memory.guest_mib,
         vcpus: vcpus(pair, &settings)?,
         acceleration,
@@ -240,8 +240,10 @@ fn machine<'a>(
     })
 }
 
-fn boot<'a>(req: &'a Request, args: &'a [String], tap: Option<&'a Tap>) -> Boot<'a> {
+fn boot<'a>(req: &'a Request, pair: Pair, args: &'a [String], tap: Option<&'a Tap>) -> Boot<'a> {
     Boot {
+        version: &req.image.version,
+        board: pair.board,
         args,
         env: &req.env,
         cwd: &req.cwd,

@@ -116,8 +116,14 @@ pub struct Wants {
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.
     pub initrd: bool,
+    /// What it runs is its initrd, so that it needs one.
+    pub needs_initrd: bool,
+    /// It crashes without a network.
+    pub needs_nic: bool,
     /// Least RAM it boots with, bytes, beside what its kernel and initrd files take.
     pub least_ram: u64,
+    /// RAM it is given when nobody says how much, if that is more than the usual default, bytes.
+    pub usual_ram: u64,
     /// The port by which it ends the machine.
     pub exit_port: Option<ExitPort>,
 }
@@ -132,7 +138,10 @@ impl Wants {
         nameservers: false,
         disks: &[],
         initrd: false,
+        needs_initrd: false,
+        needs_nic: false,
         least_ram: 0,
+        usual_ram: 0,
         exit_port: None,
     };
 }

@@ -96,7 +96,7 @@ impl Guest for Linux {
             initrd: true,
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
             least_ram: 36 * MIB,
-            exit_port: None,
+            ..Wants::NOTHING
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::PlanError;
 use crate::launch::Tap;
-use crate::machine::Wants;
+use crate::machine::{Board, Wants};
 
 mod linux;
 mod mirage;
@@ -50,6 +50,10 @@ pub struct Boot<'a> {
     pub env: &'a [String],
     /// Working directory.
     pub cwd: &'a str,
+    /// Value of the key `unikernelVersion`; empty: not stated.
+    pub version: &'a str,
+    /// The board that it runs on.
+    pub board: Board,
     /// Host name.
     pub hostname: Option<&'a str>,
     /// The connection, with its addresses.
