@@ -210,7 +210,8 @@ fn machine<'a>(
             return Err(PlanError::Host { why });
         }
     };
-    if pair.boot != BootProtocol::Program && host.arch != "x86_64" {
+    let builtin = pair.monitor.program(&host.arch).is_none() && pair.boot != BootProtocol::Program;
+    if builtin && host.arch != "x86_64" {
         return Err(PlanError::Host { why: format!("{name} on {} is not built yet", host.arch) });
     }
     if pair.boot == BootProtocol::Solo5Spt && host.mmap_min_addr > 0x1_0000 {
