@@ -1,6 +1,6 @@
 //! QEMU as an exec'ed program: one of four boards, no default device, one serial line, QMP on an inherited socket.
 
-use super::{COMMON_DEVICES, Device, Monitor};
+use super::{COMMON_DEVICES, Device, KVM, Monitor};
 use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, ExitPort, Machine, Offers};
 use crate::memory::{MIB, Overhead};
@@ -79,9 +79,12 @@ impl Monitor for Qemu {
         true
     }
 
+    fn has_vhost(&self) -> bool {
+        true
+    }
+
     fn devices(&self, acceleration: Acceleration) -> Vec<Device> {
-        let kvm = Device { path: "/dev/kvm", major: 10, minor: 232 };
-        COMMON_DEVICES.into_iter().chain((acceleration == Acceleration::Kvm).then_some(kvm)).collect()
+        COMMON_DEVICES.into_iter().chain((acceleration == Acceleration::Kvm).then_some(KVM)).collect()
     }
 
     /// Measured with QEMU 7.2: q35 with TCG peaks at 51 MiB beside the RAM, and page tables take 1/512 of it.
@@ -158,7 +161,9 @@ fn fixed(machine: &Machine<'_>) -> Vec<String> {
 fn devices(machine: &Machine<'_>) -> Vec<String> {
     let mut args = Vec::new();
     if let Some(Tap { mac, mtu, .. }) = machine.tap {
-        args.extend(words(&["-netdev", "tap,id=net0,fd=3", "-device"]));
+        // Without `vhostforce` QEMU would go on without it, in silence.
+        let vhost = if machine.vhost { ",vhost=on,vhostforce=on" } else { "" };
+        args.extend(["-netdev".to_owned(), format!("tap,id=net0,fd=3{vhost}"), "-device".to_owned()]);
         // The guest's driver reads the MTU (VIRTIO_NET_F_MTU); its own default is 1500.
         args.push(format!(
             "{},netdev=net0,mac={mac},host_mtu={mtu}{}",

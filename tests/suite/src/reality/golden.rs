@@ -23,12 +23,13 @@ use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, or all that begin so (`*`), and what is tested in
 /// their place.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
     ("kvm-virt", "all cases of QEMU, on a host with hardware virtualization"),
     ("linux-qemu-virt*", "all cases of QEMU, on an aarch64 host"),
+    ("linux-qemu-net-vhost", "bad-image: vhost without the device; a host with vhost_net"),
     ("linux-qemu-net-unknown-gateway", "urunc-sys: the tap answers for a gateway"),
     ("linux-qemu-net-static-iptables", "urunc-sys: the static mode without nf_tables"),
     ("linux-qemu-net-static-leftover", "net-guest: static-mode-what-an-ended-guest-left-is-taken-over"),
