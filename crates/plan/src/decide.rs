@@ -9,7 +9,7 @@ use crate::launch::{
     Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
 };
 use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
-use crate::memory::{self, Bounds};
+use crate::memory;
 use crate::monitor::{Device, VHOST_NET};
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
@@ -34,8 +34,9 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let (acceleration, emulated) = accelerate(pair, host, &settings)?;
     notices.extend(emulated);
     notices.extend(unused(req, pair));
+    notices.extend(negotiate::troubles(req, &pair, acceleration));
     notices.extend(remark(host, pair));
-    let memory = split(req, pair, acceleration, &settings)?;
+    let memory = memory::of(req, &pair, acceleration, &settings)?;
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
     notices.extend(notice);
     notices.extend(capped(&memory, pair));
@@ -140,37 +141,6 @@ fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
         texts.push(format!("process.selinuxLabel {} is not applied", excerpt(label)));
     }
     texts.into_iter().map(|text| Notice { warn: false, text }).collect()
-}
-
-fn split(
-    req: &Request,
-    pair: Pair,
-    acceleration: Acceleration,
-    settings: &MonitorSettings,
-) -> Result<Memory, PlanError> {
-    let limit = memory::limit(&req.resources)?;
-    if pair.boot == BootProtocol::Program {
-        return Ok(Memory { guest_mib: 0, overhead_bytes: 0, limit_bytes: limit });
-    }
-    let kernel = req.kernel.as_ref();
-    let image = if let Some(image) = manifest_of(req) {
-        // A Solo5 image says where it ends.
-        image.end
-    } else {
-        // A bzImage unpacks itself to two or three times its size; initrds are unpacked beside the packed form.
-        let unpacked = if pair.boot == BootProtocol::Bzimage { 3 } else { 1 };
-        let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
-        kernel.saturating_mul(unpacked).saturating_add(initrd.saturating_mul(2))
-    };
-    let bounds = Bounds {
-        least: image.saturating_add(pair.wants.least_ram),
-        most_mib: pair.offers.most_ram_mib,
-        default_mib: settings
-            .default_memory_mb
-            .unwrap_or(memory::DEFAULT_MIB.max(pair.wants.usual_ram / memory::MIB)),
-        overhead: pair.monitor.overhead(acceleration),
-    };
-    memory::split(limit, &bounds)
 }
 
 /// Device nodes of the private root.

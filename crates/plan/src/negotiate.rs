@@ -7,6 +7,10 @@ use crate::machine::{Board, BootProtocol, DeviceModel, Offers, Wants};
 use crate::monitor::{self, Monitor};
 use crate::{HostFacts, PlanError, Request};
 
+mod troubles;
+
+pub use troubles::{TROUBLES, Trouble, troubles};
+
 /// A guest and a monitor that fit.
 #[derive(Clone, Copy)]
 pub struct Pair {
