@@ -15,19 +15,22 @@ fuzz_target!(|input: &[u8]| {
     let file = (!file.is_empty()).then_some(file);
     match classify(&annotations, file) {
         Err(error) => refused(error),
-        Ok(Verdict::Container { reason }) => noticed(&reason),
+        Ok(Verdict::Container { reason } | Verdict::Unstated { reason }) => noticed(&reason),
         Ok(Verdict::Unikernel { keys, notices }) => {
             notices.iter().for_each(|notice| noticed(&notice.text));
             for path in [&keys.binary, &keys.initrd, &keys.block] {
                 assert!(path.split('/').all(|part| part != "..") && !path.starts_with('-'), "{path:?}");
                 assert!(!path.contains(|c: char| c.is_control() || c == ','), "{path:?}");
             }
-            assert!(!keys.binary.is_empty() && !keys.mount_rootfs && !keys.cmdline.contains('\0'));
+            assert!(!keys.mount_rootfs && !keys.cmdline.contains('\0'));
             // Keys that were judged are plain: judged again as annotations they say the same.
             let key = |name: &str| format!("{}{name}", urunc_plan::KEY_PREFIX);
             let plain =
                 [("binary", &keys.binary), ("hypervisor", &keys.monitor), ("unikernelType", &keys.guest)];
-            let plain = plain.map(|(name, value)| (key(name), value.clone())).into();
+            let plain: BTreeMap<_, _> = plain.map(|(name, value)| (key(name), value.clone())).into();
+            if plain.values().all(String::is_empty) {
+                return;
+            }
             let Ok(Verdict::Unikernel { keys: again, .. }) = classify(&plain, None) else {
                 panic!("refused as annotations: {plain:?}")
             };

@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let keys = match classify(config.annotations(), None) {
         Ok(Verdict::Unikernel { keys, .. }) => keys,
-        Ok(Verdict::Container { .. }) => {
+        Ok(Verdict::Container { .. } | Verdict::Unstated { .. }) => {
             "process".clone_into(&mut request.settings.delegate);
             ImageKeys::default()
         }

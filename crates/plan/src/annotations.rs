@@ -19,9 +19,15 @@ pub enum Verdict {
         /// Why, for the log and the state directory.
         reason: String,
     },
+    /// No key at all: a unikernel if it has a kernel where image tools put one ([`crate::look::PLACES`]), else a
+    /// container.
+    Unstated {
+        /// Why it is a container then.
+        reason: String,
+    },
     /// A unikernel.
     Unikernel {
-        /// Its keys, decoded and checked.
+        /// Its keys, decoded and checked; what is missing is read from the kernel.
         keys: ImageKeys,
         /// What was ignored.
         notices: Vec<Notice>,
@@ -97,7 +103,7 @@ pub fn classify(annotations: &BTreeMap<String, String>, file: Option<&[u8]>) -> 
     }
     let Some(file) = file else {
         let reason = format!("no {KEY_PREFIX}* annotation and no /urunc.json");
-        return Ok(Verdict::Container { reason });
+        return Ok(Verdict::Unstated { reason });
     };
     let written = members(file)?;
     if let Some(key) = OPERATOR_KEYS.iter().find(|key| written.contains_key(**key)) {
@@ -105,7 +111,7 @@ pub fn classify(annotations: &BTreeMap<String, String>, file: Option<&[u8]>) -> 
     }
     if !written.keys().any(|key| kind(key).is_some()) {
         let reason = format!("no {KEY_PREFIX}* annotation, and /urunc.json has no such key");
-        return Ok(Verdict::Container { reason });
+        return Ok(Verdict::Unstated { reason });
     }
     unikernel("urunc.json", &written, |_, value, _| file_text(value))
 }
@@ -141,7 +147,9 @@ fn unikernel(
     values: &Values,
     text: fn(Kind, &str, encoded: bool) -> String,
 ) -> Result<Verdict, PlanError> {
-    let encoded = values.get("unikernelType").is_some_and(|guest| text(Kind::Guest, guest, false) != *guest);
+    let judged = [("unikernelType", Kind::Guest), ("hypervisor", Kind::Monitor), ("binary", Kind::File)];
+    let encoded = judged.iter().find_map(|(key, kind)| Some((*kind, values.get(*key)?)));
+    let encoded = encoded.is_some_and(|(kind, value)| text(kind, value, false) != *value);
     let mut keys = ImageKeys { origin: origin.to_owned(), ..ImageKeys::default() };
     let mut unknown = Vec::new();
     for (key, value) in values {
@@ -153,11 +161,6 @@ fn unikernel(
                 store(&mut keys, key, value);
             }
         }
-    }
-    negotiate::check_guest(&keys.guest)?;
-    negotiate::check_monitor(&keys.monitor)?;
-    if keys.binary.is_empty() {
-        return Err(PlanError::key("binary", "missing; it is the path of the kernel in the image"));
     }
     if keys.mount_rootfs {
         let key = if values.contains_key("mountRootfs") { "mountRootfs" } else { "useDMBlock" };
@@ -179,7 +182,7 @@ fn kind(key: &str) -> Option<Kind> {
 }
 
 /// The text of an annotation: plain if that is a value of its key, else base64. A command line may be any text, so it
-/// follows the encoding of its neighbour `unikernelType`.
+/// follows the encoding of its neighbours.
 fn annotation_text(kind: Kind, value: &str, encoded: bool) -> String {
     let plain = if kind == Kind::Cmdline { !encoded } else { check(kind, "", value).is_ok() };
     if plain { value.to_owned() } else { file_text(value) }

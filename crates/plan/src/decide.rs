@@ -33,8 +33,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let (args, mut notices) = words(req)?;
     let (acceleration, emulated) = accelerate(pair, host, &settings)?;
     notices.extend(emulated);
-    notices.extend(unused(req, pair));
-    notices.extend(negotiate::troubles(req, &pair, acceleration));
+    notices.extend(remarks(req, pair, acceleration));
     notices.extend(remark(host, pair));
     let memory = memory::of(req, &pair, acceleration, &settings)?;
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
@@ -118,6 +117,16 @@ fn accelerate(
     }
     let text = format!("{name} emulates the guest, which is slow: {why}");
     Ok((Acceleration::Emulation, Some(Notice { warn: true, text })))
+}
+
+/// What nobody said and was found, what somebody said for nothing, and what is known of the version.
+fn remarks(req: &Request, pair: Pair, acceleration: Acceleration) -> Vec<Notice> {
+    let found =
+        req.image.found.iter().map(|(key, text)| Notice { warn: false, text: format!("{key}: {text}") });
+    let mut notices: Vec<_> = found.collect();
+    notices.extend(unused(req, pair));
+    notices.extend(negotiate::troubles(req, &pair, acceleration));
+    notices
 }
 
 /// What the request says and this pair has no use for.

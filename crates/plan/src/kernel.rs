@@ -7,6 +7,7 @@ use crate::read::ReadAt;
 use crate::solo5;
 
 mod entries;
+mod marks;
 
 /// Facts about the kernel file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +25,12 @@ pub struct KernelFacts {
     /// A multiboot 1 header that QEMU loads.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multiboot: bool,
+    /// The guest kind that the file is marked with; empty: it could be one of several.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub guest: String,
+    /// An application of Hermit's, which is no kernel but what its loader starts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hermit: bool,
     /// Solo5 image: checked headers, ABI and manifest.
     pub solo5: Option<crate::solo5::Solo5Image>,
     /// Why the file cannot be used, if its headers are broken; names offset and rule.
@@ -51,7 +58,9 @@ impl KernelFacts {
     /// Can the file get control by this protocol?
     pub fn entered_by(&self, boot: BootProtocol) -> bool {
         match boot {
-            BootProtocol::Solo5Spt => self.solo5.is_some(),
+            BootProtocol::Solo5Spt => {
+                self.solo5.as_ref().is_some_and(|image| image.target == solo5::TARGET_SPT)
+            }
             BootProtocol::Bzimage => self.format == KernelFormat::Bzimage,
             BootProtocol::Pvh => self.pvh,
             BootProtocol::Linux64 => {
@@ -80,6 +89,7 @@ pub fn inspect(file: &dyn ReadAt) -> KernelFacts {
         facts.broken = bzimage(file, &mut facts).err();
     } else if bytes::<4>(file, 0x38) == Some(*b"ARM\x64") {
         facts.format = KernelFormat::Arm64Image;
+        "linux".clone_into(&mut facts.guest);
         "aarch64".clone_into(&mut facts.machine);
     }
     facts
@@ -158,6 +168,8 @@ fn elf(file: &dyn ReadAt, facts: &mut KernelFacts) -> Result<(), String> {
         facts.pvh = entries::pvh(file, &layout, table, count);
         facts.multiboot = entries::multiboot(file, !layout.wide);
     }
+    facts.hermit = marks::of_hermit(file);
+    marks::guest(file, &layout).unwrap_or_default().clone_into(&mut facts.guest);
     if layout.wide {
         facts.solo5 = solo5::parse(file)?;
     }
@@ -196,6 +208,7 @@ fn programs(file: &dyn ReadAt, layout: &Layout) -> Result<(u64, u16), String> {
 fn bzimage(file: &dyn ReadAt, facts: &mut KernelFacts) -> Result<(), String> {
     let header = || truncated(file, "the setup header");
     facts.format = KernelFormat::Bzimage;
+    "linux".clone_into(&mut facts.guest);
     let xloadflags = half(file, 0x236).ok_or_else(header)?;
     if xloadflags & 1 == 1 { "x86_64" } else { "i386" }.clone_into(&mut facts.machine);
     let [sectors] = bytes::<1>(file, 0x1f1).ok_or_else(header)?;

@@ -19,6 +19,7 @@ pub mod jail;
 pub mod kernel;
 pub mod knative;
 pub mod launch;
+pub mod look;
 pub mod machine;
 pub mod memory;
 pub mod monitor;

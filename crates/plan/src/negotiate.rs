@@ -133,6 +133,12 @@ fn boards(guest: &dyn Guest, monitor: &dyn Monitor) -> Vec<Board> {
         .collect()
 }
 
+/// Boot protocols by which the monitor can start the guest, on any board where they fit.
+pub fn ways(guest: &dyn Guest, monitor: &dyn Monitor) -> Vec<BootProtocol> {
+    let boards = boards(guest, monitor).into_iter();
+    boards.flat_map(|board| protocols(&guest.wants(), &monitor.offers(board))).collect()
+}
+
 /// What the guest needs and the monitor does not give, in words.
 fn lack(wants: &Wants, offers: &Offers) -> Option<String> {
     if protocols(wants, offers).is_empty() {
@@ -234,6 +240,9 @@ pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanEr
     if let Some(why) = &facts.broken {
         return refuse(why.clone());
     }
+    if let Some(why) = contradiction(facts, pair) {
+        return refuse(why);
+    }
     match boot {
         BootProtocol::Solo5Spt => match &facts.solo5 {
             None => return refuse(format!("no Solo5 ABI note: {}", found(facts))),
@@ -263,6 +272,23 @@ pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanEr
         return refuse(format!("built for {}, this host is {}", excerpt(&facts.machine), host.arch));
     }
     Ok(())
+}
+
+/// What the file says of itself against what the image says of it.
+fn contradiction(facts: &KernelFacts, pair: &Pair) -> Option<String> {
+    let declared = pair.guest.name();
+    if facts.hermit {
+        return Some("an application of hermit; binary is its loader, initrd the application".to_owned());
+    }
+    if !facts.guest.is_empty() && facts.guest != declared {
+        return Some(format!("a kernel of {}, unikernelType says {declared}", excerpt(&facts.guest)));
+    }
+    let of_solo5 = pair.wants.boot.contains(&BootProtocol::Solo5Spt);
+    match (&facts.solo5, of_solo5) {
+        (Some(_), false) => Some(format!("{}, unikernelType says {declared}", found(facts))),
+        (None, true) => Some(format!("no Solo5 ABI note: {}", found(facts))),
+        _ => None,
+    }
 }
 
 /// The architecture of an ELF machine number, of those Solo5 runs on.

@@ -8,6 +8,7 @@ use crate::{HostFacts, Request};
 /// JSON pointer to input, for every leaf or one of its ancestors.
 pub fn sources(req: &Request, host: &HostFacts, plan: &LaunchPlan) -> BTreeMap<String, String> {
     let key = |key: &str| match req.image.origin.as_str() {
+        _ if req.image.found.contains_key(key) => "the image's kernel".to_owned(),
         "" => "settings: runtime.delegate".to_owned(),
         origin => format!("{origin}: {key}"),
     };

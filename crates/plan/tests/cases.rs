@@ -38,7 +38,7 @@ struct Outcome {
     content: String,
 }
 
-const EXPECTED: &[&str] = &["plan.json", "keys.json", "container.txt", "error.txt"];
+const EXPECTED: &[&str] = &["plan.json", "keys.json", "container.txt", "unstated.txt", "error.txt"];
 
 fn plan(dir: &Path) -> Outcome {
     let (request, host, net) = inputs(dir);
@@ -64,6 +64,7 @@ fn keys(dir: &Path) -> Outcome {
         Ok(Verdict::Container { reason }) => {
             Outcome { file: "container.txt", content: format!("{reason}\n") }
         }
+        Ok(Verdict::Unstated { reason }) => Outcome { file: "unstated.txt", content: format!("{reason}\n") },
         Ok(Verdict::Unikernel { keys, notices }) => {
             let text = serde_json::to_string_pretty(&serde_json::json!({ "keys": keys, "notices": notices }));
             Outcome { file: "keys.json", content: text.unwrap() + "\n" }

@@ -160,3 +160,58 @@ fn a_multiboot_header_needs_its_sum_and_a_file_that_qemu_loads() {
     assert!(!header(elf(true, 62), 3, sum(3)), "a 64-bit file without addresses in its header");
     assert!(header(elf(true, 62), 1 << 16, sum(1 << 16)));
 }
+
+/// The file with a table of section names at its end, that the second of two section headers points to.
+fn with_sections(mut file: Vec<u8>, names: &[u8]) -> Vec<u8> {
+    let wide = file[4] == 2;
+    let (table, count, entry, offset, size) = if wide { (40, 58, 64, 24, 32) } else { (32, 46, 40, 16, 20) };
+    let names_at = u32::try_from(file.len()).unwrap();
+    file.extend(names);
+    let headers = u32::try_from(file.len()).unwrap();
+    file.extend(vec![0; 2 * entry]);
+    let mut word = |at: usize, value: u32| file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    let second = usize::try_from(headers).unwrap() + entry;
+    word(table, headers);
+    word(second + offset, names_at);
+    word(second + size, u32::try_from(names.len()).unwrap());
+    let mut half = |at: usize, value: usize| {
+        file[at..at + 2].copy_from_slice(&u16::try_from(value).unwrap().to_le_bytes());
+    };
+    half(count, entry);
+    half(count + 2, 2);
+    half(count + 4, 1);
+    file
+}
+
+#[test]
+fn section_names_tell_the_guest() {
+    let table: [(&[u8], &str); 6] = [
+        (b"\0.text\0.uk_bootinfo\0", "unikraft"),
+        (b"\0.text\0.uk_inittab\0.bss\0", "unikraft"),
+        (b"\0.text\0.tracepoint_patch_sites\0", "osv"),
+        (b"\0.text\0__ksymtab_gpl\0", "linux"),
+        (b"\0.text\0.data..percpu\0", "linux"),
+        (b"\0.text\0.data\0", ""),
+    ];
+    for (names, guest) in table {
+        for (wide, machine) in [(true, 62), (false, 3)] {
+            let file = with_sections(elf(wide, machine), names);
+            assert_eq!(facts(&file).guest, guest);
+            // Every shorter file tells the same or nothing.
+            for length in 240..file.len() {
+                let cut = facts(&file[..length]).guest;
+                assert!(cut.is_empty() || cut == guest, "{length}: {cut}");
+            }
+        }
+    }
+    assert_eq!(facts(&elf(true, 62)).guest, "");
+    assert_eq!(facts(&bzimage()).guest, "linux");
+}
+
+#[test]
+fn an_application_of_hermit_is_known_by_its_abi() {
+    let mut file = elf(true, 62);
+    assert!(!facts(&file).hermit);
+    file[7] = 255;
+    assert!(facts(&file).hermit);
+}

@@ -119,7 +119,7 @@ fn fields(value: &Value, field: &str, pointer: &str, found: &mut Vec<(String, St
         // Verbatim JSON is one field: its parts are the business of their own compilers.
         _ if ["/resources", "/seccomp"].contains(&field) => {}
         Value::Object(members) => {
-            let free = ["/sysctl", "/time_offsets", "/settings/monitors"].contains(&field);
+            let free = ["/sysctl", "/time_offsets", "/settings/monitors", "/image/found"].contains(&field);
             for (name, value) in members {
                 let escaped = name.replace('~', "~0").replace('/', "~1");
                 let name = if free { "*" } else { name };

@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use crate::command::Outcome;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::{SPT, replaced};
+use crate::image::{SPT, guest, replaced};
 use crate::sandbox::Sandbox;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ type Entry = (&'static str, fn(&Sandbox));
 
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
-    let cases: [Entry; 12] = [
+    let cases: [Entry; 15] = [
         ("every-command-goes-to-the-delegate-with-identical-argv", |s| {
             every_command(&Delegate::new(s, "runc", "runc"), &s.bundle("b"));
         }),
@@ -40,6 +40,13 @@ pub fn cases() -> Vec<Case> {
         ("containers-that-the-delegate-made-by-itself-are-known", shared_root),
         ("list-merges-both", list),
         ("queue-proxy-is-led-to-the-guest", queue_proxy),
+        ("an-image-with-nothing-but-a-kernel-is-a-unikernel", keyless),
+        ("a-kernel-that-does-not-say-what-it-is-goes-to-the-delegate", mute),
+        ("a-pod-sandbox-with-a-kernel-goes-to-the-delegate", |s| {
+            let annotations = json!({"io.kubernetes.cri.container-type": "sandbox"});
+            let bundle = with_kernel(s.bundle("b"), ".boot/kernel", &fs::read(guest("hello")).unwrap());
+            every_command(&Delegate::new(s, "runc", "runc"), &bundle.with("/annotations", annotations));
+        }),
     ];
     cases.into_iter().map(|(name, run)| Case::new("delegation", name, run)).collect()
 }
@@ -227,6 +234,57 @@ fn broken(s: &Sandbox) {
         }
     }
     assert!(delegate.calls().is_empty(), "{:?}", delegate.calls());
+}
+
+fn with_kernel(bundle: Bundle, path: &str, kernel: &[u8]) -> Bundle {
+    let path = bundle.rootfs().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, kernel).unwrap();
+    bundle
+}
+
+/// In both places; the plan says what was read from where.
+fn keyless(s: &Sandbox) {
+    let delegate = Delegate::new(s, "runc", "runc");
+    for (name, path) in [("boot", ".boot/kernel"), ("catalogue", "unikraft/bin/kernel")] {
+        let bundle = s.bundle(name);
+        fs::remove_dir_all(bundle.rootfs()).unwrap();
+        let bundle = with_kernel(bundle, path, &fs::read(guest("hello")).unwrap());
+        let bundle = bundle.with("/process/args", json!(["hello", "there"]));
+        let said = s.run(["plan", "-b", &bundle.path.display().to_string()]).ok().stdout;
+        for notice in [
+            format!("binary: /{path}, where image tools put it"),
+            "unikernelType: solo5, by its ABI note".to_owned(),
+            "hypervisor: spt, the only monitor that loads this kernel".to_owned(),
+        ] {
+            assert!(said.contains(&notice), "{notice}: {said}");
+        }
+        let outcome = s.container(name, &bundle).on_bundle("run", &[]).ok();
+        let with_keys = s
+            .container(
+                "keys",
+                &s.bundle(&format!("{name}-keys"))
+                    .spt("hello")
+                    .with("/process/args", json!(["hello", "there"])),
+            )
+            .on_bundle("run", &[])
+            .ok();
+        assert_eq!(outcome.stdout, with_keys.stdout);
+    }
+    assert!(delegate.calls().is_empty(), "{:?}", delegate.calls());
+}
+
+/// Nothing tells that this file is to be booted.
+fn mute(s: &Sandbox) {
+    let delegate = Delegate::new(s, "runc", "runc");
+    let bundle = with_kernel(s.bundle("b").script("echo hello"), ".boot/kernel", b"#!/bin/sh\n");
+    let path = bundle.path.display().to_string();
+    assert_eq!(delegate.gets(&["run", "--bundle", &path, &s.id("a")]).ok().stdout, "hello\n");
+    // A link in circles is no kernel either.
+    let kernel = bundle.rootfs().join(".boot/kernel");
+    fs::remove_file(&kernel).unwrap();
+    std::os::unix::fs::symlink("kernel", &kernel).unwrap();
+    assert_eq!(delegate.gets(&["run", "--bundle", &path, &s.id("a")]).ok().stdout, "hello\n");
 }
 
 fn shared_root(s: &Sandbox) {

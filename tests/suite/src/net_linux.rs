@@ -33,6 +33,7 @@ pub fn cases() -> Vec<Case> {
         case("a-long-page-with-mtu-9000", |s| long_page(s, 9000)),
         case("on-the-board-pc", |s| on_board(s, "pc")),
         case("on-the-board-microvm", |s| on_board(s, "microvm")),
+        case("without-any-key", without_keys),
         case("a-gateway-outside-of-the-subnet", far_gateway),
         case("gateways-that-answer-nobody", silent_gateways),
         case("ipv6-alone-on-a-device-called-net1", ipv6_alone),
@@ -56,6 +57,22 @@ fn on_board(s: &Sandbox, board: &str) {
     fs::write(&s.settings, format!("[monitors.qemu]\nmachine = \"{board}\"\n")).expect("settings");
     let facts = NetFacts { devices: vec![ipv4()], routes: vec![gateway()], ..NetFacts::default() };
     with_guest(s, &facts, &["addr add 10.7.0.1/24 dev {peer}"], || {
+        assert_eq!(get(ip_address("10.7.0.2"), "/bytes").len(), LONG);
+    });
+}
+
+/// The image has a kernel and an initrd where image tools put them, and nothing that names them.
+fn without_keys(s: &Sandbox) {
+    let facts = NetFacts { devices: vec![ipv4()], routes: vec![gateway()], ..NetFacts::default() };
+    let change = |bundle: Bundle| {
+        let root = bundle.rootfs();
+        fs::remove_file(root.join("urunc.json")).expect("keys");
+        for (from, to) in [("vmlinuz", ".boot/kernel"), ("initrd", ".boot/rootfs")] {
+            fs::rename(root.join(from), root.join(to)).expect("a file of the image");
+        }
+        bundle
+    };
+    with_changed_guest(s, &facts, (&["addr add 10.7.0.1/24 dev {peer}"], change), || {
         assert_eq!(get(ip_address("10.7.0.2"), "/bytes").len(), LONG);
     });
 }
@@ -166,12 +183,21 @@ fn gateway6() -> Route {
 
 /// Runs `work` while the guest serves. `client` are the words of `ip` that give this end its addresses.
 fn with_guest(s: &Sandbox, facts: &NetFacts, client: &[&str], work: impl FnOnce()) {
+    with_changed_guest(s, facts, (client, |bundle| bundle), work);
+}
+
+fn with_changed_guest(
+    s: &Sandbox,
+    facts: &NetFacts,
+    (client, change): (&[&str], fn(Bundle) -> Bundle),
+    work: impl FnOnce(),
+) {
     move_away(s);
     let _network = Network(s);
     let path = network(s, facts, client);
     let _nameserver = Inside::start(s);
     let before = inventory(s);
-    let c = s.container("a", &linux(s, &path, &["serve"]));
+    let c = s.container("a", &change(linux(s, &path, &["serve"])));
     c.create().ok();
     let console = s.last_output().with_extension("out");
     c.start().ok();

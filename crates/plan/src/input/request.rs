@@ -113,8 +113,11 @@ pub struct ImageKeys {
     pub solo5_net: String,
     /// `solo5BlkDev`.
     pub solo5_block: String,
-    /// Where the keys came from: `annotations` or `urunc.json`.
+    /// Where the keys came from: `annotations` or `urunc.json`; `kernel`: there is none.
     pub origin: String,
+    /// Keys that nobody stated, and what their value was read from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, String>,
 }
 
 /// What is known of a block image.

@@ -12,6 +12,8 @@ use crate::read::ReadAt;
 
 /// ABI target number of the `spt` tender (`solo5/elf_abi.h`).
 pub const TARGET_SPT: u32 = 2;
+/// ABI target number of images that are virtual machines: QEMU loads them, by its own rules.
+pub const TARGET_VIRTIO: u32 = 3;
 /// Lowest address of a segment and of the entry point.
 pub const LOWEST_ADDRESS: u64 = 0x10_0000;
 /// Size of the pages that segments are rounded to, bytes.
@@ -95,7 +97,10 @@ pub fn parse(file: &dyn ReadAt) -> Result<Option<Solo5Image>, String> {
 pub fn parse_load(file: &dyn ReadAt) -> Result<Option<(Solo5Image, Load)>, String> {
     let Some(elf) = elf::Headers::read(file)? else { return Ok(None) };
     let Some(notes) = notes::read(file, &elf.programs)? else { return Ok(None) };
-    let load = elf.load(file.size())?;
+    let load = match elf.load(file.size()) {
+        Err(_) if notes.target == TARGET_VIRTIO => Load { entry: 0, kernel_end: 0, segments: Vec::new() },
+        load => load?,
+    };
     let image = Solo5Image {
         target: notes.target,
         version: notes.version,

@@ -1,6 +1,7 @@
 //! Facts of the host and the image: gathered here, judged in `plan`.
 
 pub mod library;
+mod look;
 pub mod monitor;
 pub mod security;
 
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use urunc_plan::input::{BlockFacts, ImageKeys, KvmFacts, NamespaceKind};
 use urunc_plan::read::ReadAt;
 use urunc_plan::settings::Settings;
-use urunc_plan::{HostFacts, Request, kernel};
+use urunc_plan::{HostFacts, Request};
 use urunc_sys::inroot::{self, Want};
 
 /// Largest `/urunc.json` read, bytes.
@@ -97,15 +98,19 @@ impl Image {
     }
 }
 
-/// Adds what the image's files say to the request.
+/// Adds what the image's files say to the request, and to its keys; `preference` orders the monitors if none is stated.
 ///
 /// # Errors
-/// A file that a key names is missing or of the wrong type.
-pub fn read_image(image: &mut Image, keys: ImageKeys, request: &mut Request) -> anyhow::Result<()> {
-    if !keys.binary.is_empty() {
-        let opened = image.open_key("binary", &keys.binary, Want::Regular)?;
-        let file = File(opened.fd.into(), opened.bytes);
-        request.kernel = Some(kernel::inspect(&file));
+/// A file that a key names is missing or of the wrong type; the files do not say what no key says.
+pub fn read_image(
+    image: &mut Image,
+    mut keys: ImageKeys,
+    request: &mut Request,
+    preference: &[String],
+) -> anyhow::Result<()> {
+    // A container of the operator's `process` monitor has no key at all.
+    if !keys.origin.is_empty() {
+        request.kernel = Some(look::into(image, &mut keys, &request.settings, preference)?);
     }
     if !keys.initrd.is_empty() {
         request.initrd_bytes = Some(image.open_key("initrd", &keys.initrd, Want::Regular)?.bytes);

@@ -7,6 +7,7 @@ use std::path::Path;
 use urunc_plan::{
     PlanError,
     error::quoted,
+    look,
     monitor::{self, Monitor},
     settings::{MonitorSettings, Settings},
 };
@@ -17,7 +18,7 @@ const MONITORS: [&str; 7] =
 
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
-    let start_timeout = runtime(&mut file, &mut settings)?;
+    let (start_timeout, preference) = runtime(&mut file, &mut settings)?;
     let log_level = log(&mut file)?;
     timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
@@ -30,10 +31,10 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     }
     monitors.close(&mut file);
     extra_binaries(&mut file)?;
-    Ok(Loaded { settings, start_timeout, log_level, warnings: file.finish() })
+    Ok(Loaded { settings, start_timeout, preference, log_level, warnings: file.finish() })
 }
 
-fn runtime(file: &mut Table, settings: &mut Settings) -> Result<u32, PlanError> {
+fn runtime(file: &mut Table, settings: &mut Settings) -> Result<(u32, Vec<String>), PlanError> {
     let mut table = file.table("runtime")?;
     for (key, why) in [
         ("libcontainer", "containers are always set up by urunc's own code; remove it"),
@@ -59,8 +60,12 @@ fn runtime(file: &mut Table, settings: &mut Settings) -> Result<u32, PlanError> 
         }
         settings.delegate = name;
     }
+    let preference = table.strings("monitors")?;
+    for name in &preference {
+        look::check_name(name).map_err(|why| table.bad("monitors", why))?;
+    }
     table.close(file);
-    Ok(start_timeout)
+    Ok((start_timeout, preference))
 }
 
 fn log(file: &mut Table) -> Result<Option<LevelFilter>, PlanError> {

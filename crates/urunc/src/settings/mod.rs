@@ -34,6 +34,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// `[runtime] start_timeout`: seconds that init and a monitor get to answer at start, beside the time of hooks.
     pub start_timeout: u32,
+    /// `[runtime] monitors`: in this order they are tried for an image that names none.
+    pub preference: Vec<String>,
     /// `[log] level`, for [`crate::log::configure`].
     pub log_level: Option<LevelFilter>,
     /// One line each, for the log.

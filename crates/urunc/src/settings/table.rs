@@ -56,6 +56,19 @@ impl Table {
         }
     }
 
+    /// A list of strings; empty if there is none.
+    pub(super) fn strings(&mut self, key: &str) -> Result<Vec<String>, PlanError> {
+        let wrong = |table: &Self| Err(table.bad(key, "must be a list of strings"));
+        match self.values.remove(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                let text = |item: Value| if let Value::String(text) = item { Some(text) } else { None };
+                items.into_iter().map(text).collect::<Option<_>>().map_or_else(|| wrong(self), Ok)
+            }
+            Some(_) => wrong(self),
+        }
+    }
+
     /// A number from 1 to `max`.
     pub(super) fn positive(&mut self, key: &str, max: u32) -> Result<Option<u32>, PlanError> {
         match self.values.remove(key) {

@@ -196,3 +196,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_order_of_monitors_is_a_list_of_names() {
+    let order = |text: &str| loaded(format!("runtime.monitors = {text}"));
+    assert_eq!(order("['qemu', 'spt', 'hvt']").unwrap().preference, ["qemu", "spt", "hvt"]);
+    assert_eq!(order("[]").unwrap().preference, Vec::<String>::new());
+    for (text, why) in [
+        ("'qemu'", "must be a list of strings"),
+        ("['qemu', 1]", "must be a list of strings"),
+        ("['bochs']", "\"bochs\" is no monitor"),
+        ("['process']", "\"process\" is no monitor"),
+    ] {
+        let error = format!("{:#}", order(text).unwrap_err());
+        assert!(error.ends_with(&format!("configuration: runtime.monitors: {why}")), "{error}");
+    }
+}

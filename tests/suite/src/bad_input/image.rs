@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::bundle::Bundle;
-use crate::image::{KERNEL, LINUX, SPT, replaced};
+use crate::image::{KERNEL, LINUX, SPT, bzimage, replaced};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,21 +23,39 @@ fn kernel_is(bundle: Bundle, make: impl FnOnce(&std::path::Path)) -> Bundle {
     bundle
 }
 
+/// With keys that say less than is needed, and a kernel that does not say the rest.
+fn silent(bundle: Bundle) -> Bundle {
+    kernel_is(bundle, |path| fs::write(path, "#!/bin/sh\n").unwrap())
+}
+
 /// On the spt bundle.
 pub(super) const ROWS: &[Row] = &[
     ("i-45-an-unknown-guest", "unikernelType", |b| key(b, "unikernelType", "toaster")),
     ("i-45-an-unknown-monitor", "hypervisor", |b| key(b, "hypervisor", "toaster")),
     ("i-45-a-monitor-in-upper-case", "hypervisor", |b| key(b, "hypervisor", "SPT")),
+    ("i-46-a-kernel-of-another-guest-than-declared", "unikernelType", |b| {
+        let keys = replaced(&replaced(&SPT, "hypervisor", "qemu"), "unikernelType", "unikraft");
+        kernel_is(b.keys(&keys), |path| fs::write(path, bzimage()).unwrap())
+    }),
+    ("i-46-a-guest-that-nobody-is-going-to-run", "not supported", |b| key(b, "unikernelType", "nanos")),
+    ("i-46-a-monitor-that-nobody-is-going-to-run", "not supported", |b| key(b, "hypervisor", "xen")),
+    ("i-46-a-preference-that-is-no-monitor", "annotations.com.urunc.monitor.preference", |b| {
+        b.with("/annotations", json!({"com.urunc.monitor.preference": "spt,bochs"}))
+    }),
     ("i-46-a-guest-that-the-monitor-cannot-run", "pair", |b| key(b, "unikernelType", "linux")),
-    ("i-43-only-the-guest-is-named", "hypervisor", |b| b.keys(&[("unikernelType", "solo5")])),
-    ("i-43-no-kernel-is-named", "binary", |b| b.keys(&SPT[..2])),
+    ("i-43-only-the-guest-is-named", "hypervisor", |b| silent(b.keys(&[("unikernelType", "solo5")]))),
+    ("i-43-no-kernel-is-named-and-there-is-none", "binary", |b| kernel_is(b.keys(&SPT[..2]), |_| ())),
     ("i-44-an-annotation-that-is-bad-base64-of-nothing", "hypervisor", |b| {
         b.annotations(&replaced(&SPT, "hypervisor", "c3B0=====")) // neither a monitor nor base64
     }),
-    ("i-43-only-the-monitor-is-named", "unikernelType", |b| b.keys(&[("hypervisor", "spt")])),
-    ("i-43-only-the-kernel-is-named", "unikernelType", |b| b.keys(&[("binary", "/.boot/kernel")])),
-    ("i-43-only-the-guest-is-annotated", "hypervisor", |b| b.annotations(&[("unikernelType", "solo5")])),
-    ("i-43-only-a-command-line-is-annotated", "unikernelType", |b| b.annotations(&[("cmdline", "x")])),
+    ("i-43-only-the-monitor-is-named", "unikernelType", |b| silent(b.keys(&[("hypervisor", "spt")]))),
+    ("i-43-only-the-kernel-is-named", "unikernelType", |b| silent(b.keys(&[("binary", "/.boot/kernel")]))),
+    ("i-43-only-the-guest-is-annotated", "hypervisor", |b| {
+        silent(b.annotations(&[("unikernelType", "solo5")]))
+    }),
+    ("i-43-only-a-command-line-is-annotated", "unikernelType", |b| {
+        silent(b.annotations(&[("cmdline", "x")]))
+    }),
     ("i-43-a-path-of-4097-bytes", "binary", |b| {
         b.annotations(&replaced(&SPT, "binary", &format!("/{}", "x".repeat(4096))))
     }),
@@ -51,12 +69,12 @@ pub(super) const ROWS: &[Row] = &[
     ("i-44-base64-of-a-newline", "hypervisor", |b| b.annotations(&replaced(&SPT, "hypervisor", "c3B0Cg=="))),
     ("i-45-a-guest-in-upper-case", "unikernelType", |b| key(b, "unikernelType", "Solo5")),
     ("i-45-a-guest-with-a-space", "unikernelType", |b| key(b, "unikernelType", "solo5 ")),
-    ("i-46-a-solo5-guest-on-qemu", "pair", |b| key(b, "hypervisor", "qemu")),
-    ("i-46-a-mirage-guest-on-qemu", "", |b| {
+    ("i-46-a-solo5-guest-for-spt-on-qemu", "binary", |b| key(b, "hypervisor", "qemu")),
+    ("i-46-a-mirage-guest-for-spt-on-qemu", "binary", |b| {
         b.keys(&replaced(&replaced(&SPT, "hypervisor", "qemu"), "unikernelType", "mirage"))
     }),
     ("i-47-urunc-json-is-empty", "urunc.json", |b| json_is(b, b"")),
-    ("i-47-urunc-json-without-a-guest", "unikernelType", |b| b.keys(&SPT[1..])),
+    ("i-47-urunc-json-without-a-guest", "unikernelType", |b| silent(b.keys(&SPT[1..]))),
     ("i-47-urunc-json-names-a-kernel-of-the-host", "bootKernel", |b| {
         let keys = [&SPT[..], &[("bootKernel", "/boot/vmlinuz")]].concat();
         b.keys(&keys)

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anyhow::bail;
 use urunc_plan::annotations::{self, Verdict};
 use urunc_plan::input::ImageKeys;
-use urunc_plan::{HostFacts, LaunchPlan, Request, decide};
+use urunc_plan::{HostFacts, LaunchPlan, Request, decide, look};
 
 use crate::bundle::{self, Bundle, Config};
 use crate::cli::{Global, Launch};
@@ -43,31 +43,41 @@ pub(super) fn check(
             keys
         }
         // No keys: the planner takes the operator's `process` monitor.
-        Verdict::Container { .. } if loaded.settings.delegate == "process" => ImageKeys::default(),
-        Verdict::Container { reason } => {
+        Verdict::Container { .. } | Verdict::Unstated { .. } if loaded.settings.delegate == "process" => {
+            ImageKeys::default()
+        }
+        Verdict::Container { reason } | Verdict::Unstated { reason } => {
             let runtime = delegate::program(&loaded.settings.delegate);
             log::debug!("ordinary container for {}: {reason}", runtime.display());
             return Ok(Err(delegate::Verdict { runtime, reason }));
         }
     };
+    let preference = look::preference(config.annotations(), &loaded.preference)?;
     let mut bundle = config.bundle()?;
     let mut image = Image::open(&bundle.rootfs)?;
     id.clone_into(&mut bundle.request.id);
     bundle.request.systemd_cgroup =
         global.systemd_cgroup || global.cgroup_manager.as_deref() == Some("systemd");
     bundle.request.settings = loaded.settings;
-    facts::read_image(&mut image, keys, &mut bundle.request)?;
+    facts::read_image(&mut image, keys, &mut bundle.request, &preference)?;
     facts::mark_host_namespaces(&mut bundle.request)?;
     let host = facts::gather(&bundle.request, &bundle.request.settings)?;
     let plan = decide::plan(&bundle.request, &host, None)?;
     Ok(Ok(Checked { record: record(bundle, host, loaded.start_timeout), image, plan }))
 }
 
-/// Annotations first, then `/urunc.json`; an image that is not there yet can only be an ordinary container's.
+/// Annotations first, then `/urunc.json`, then a kernel that says itself what it is; an image that is not there yet can
+/// only be an ordinary container's.
 fn classify(config: &Config) -> anyhow::Result<Verdict> {
     let image = config.rootfs().map(|rootfs| Image::open_if_any(&rootfs)).transpose()?.flatten();
-    let file = image.map(|image| image.urunc_json()).transpose()?.flatten();
-    Ok(annotations::classify(config.annotations(), file.as_deref())?)
+    let file = image.as_ref().map(Image::urunc_json).transpose()?.flatten();
+    let verdict = annotations::classify(config.annotations(), file.as_deref())?;
+    let unstated = matches!(verdict, Verdict::Unstated { .. });
+    if unstated && image.as_ref().map(Image::has_kernel).transpose()? == Some(true) {
+        let keys = ImageKeys { origin: "kernel".to_owned(), ..ImageKeys::default() };
+        return Ok(Verdict::Unikernel { keys, notices: Vec::new() });
+    }
+    Ok(verdict)
 }
 
 /// The plan of a bundle, for `urunc plan`: what `create` would check, without a side effect.
