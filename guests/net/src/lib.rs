@@ -10,6 +10,8 @@ pub mod http;
 pub mod link;
 pub mod options;
 #[cfg(target_os = "none")]
+pub mod server;
+#[cfg(target_os = "none")]
 pub mod stack;
 mod text;
 

@@ -1,6 +1,8 @@
-//! The guest's addresses on its command line: `--ipv4=A/N --ipv4-gateway=G --ipv6=A/N --ipv6-gateway=G`, the options of
-//! a `MirageOS` guest with a static address.
+//! The guest's addresses on its command line, as the runtime writes them for two kinds of guests: for `MirageOS`
+//! (`--ipv4=A/N --ipv4-gateway=G --ipv6=A/N --ipv6-gateway=G`) and for Linux
+//! (`ip=A:SERVER:G:MASK:HOST:DEVICE:AUTOCONF`, `ip6=A/N,G,NAMESERVER,HOST`).
 
+use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
@@ -21,29 +23,50 @@ impl Cidr<Ipv4Addr> {
     }
 }
 
-/// What the command line says about the network.
+/// What the command line says about the network: an address at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// `--ipv4`.
+    /// Address of IPv4.
     pub ipv4: Option<Cidr<Ipv4Addr>>,
-    /// `--ipv4-gateway`.
+    /// Gateway of IPv4.
     pub ipv4_gateway: Option<Ipv4Addr>,
-    /// `--ipv6`.
+    /// Address of IPv6.
     pub ipv6: Option<Cidr<Ipv6Addr>>,
-    /// `--ipv6-gateway`.
+    /// Gateway of IPv6.
     pub ipv6_gateway: Option<Ipv6Addr>,
 }
 
-/// An option with a value that is none.
+/// Why the command line gives no addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadOption<'a>(pub &'a str);
+pub enum BadOption<'a> {
+    /// This word has a value that is none.
+    Value(&'a str),
+    /// There is no address; what to give.
+    Missing(&'static str),
+}
+
+impl BadOption<'_> {
+    /// Exit status of a guest that cannot use its command line, as `MirageOS` has it.
+    pub const fn status(self) -> u8 {
+        64
+    }
+}
+
+impl fmt::Display for BadOption<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(word) => write!(f, "{word}: not an address, or one that no host can have"),
+            Self::Missing(what) => write!(f, "no address: give {what}"),
+        }
+    }
+}
 
 impl Options {
-    /// Reads the options among the words of a command line; the others are the application's. The first of several
-    /// counts: the runtime's come first.
+    /// Reads the options of `MirageOS` among the words of a command line; the others are the application's. The first
+    /// of several counts: the runtime's come first.
     ///
     /// # Errors
-    /// The word whose value cannot be used.
+    /// A word whose value cannot be used, or no address.
     pub fn parse(cmdline: &str) -> Result<Self, BadOption<'_>> {
         let mut options = Self::default();
         for word in cmdline.split_ascii_whitespace() {
@@ -56,12 +79,64 @@ impl Options {
                 _ => {}
             }
         }
-        Ok(options)
+        options.some("--ipv4=ADDRESS/PREFIX or --ipv6=ADDRESS/PREFIX")
+    }
+
+    /// Reads the words `ip=` (kernel documentation, nfsroot) and `ip6=` of a Linux guest's command line, the first of
+    /// each.
+    ///
+    /// # Errors
+    /// A word whose value cannot be used, or no address.
+    pub fn linux(cmdline: &str) -> Result<Self, BadOption<'_>> {
+        let mut options = Self::default();
+        for word in cmdline.split_ascii_whitespace() {
+            let Some((name, value)) = word.split_once('=') else { continue };
+            match name {
+                "ip" if options.ipv4.is_none() => {
+                    let (own, gateway) = ip(value).ok_or(BadOption::Value(word))?;
+                    (options.ipv4, options.ipv4_gateway) = (Some(own), gateway);
+                }
+                "ip6" if options.ipv6.is_none() => {
+                    let (own, gateway) = ip6(value).ok_or(BadOption::Value(word))?;
+                    (options.ipv6, options.ipv6_gateway) = (Some(own), gateway);
+                }
+                _ => {}
+            }
+        }
+        options.some("ip=ADDRESS::GATEWAY:MASK:HOST:eth0:off or ip6=ADDRESS/PREFIX,GATEWAY")
+    }
+
+    fn some(self, what: &'static str) -> Result<Self, BadOption<'static>> {
+        let is_there = self.ipv4.is_some() || self.ipv6.is_some();
+        is_there.then_some(self).ok_or(BadOption::Missing(what))
     }
 }
 
+fn ip(value: &str) -> Option<(Cidr<Ipv4Addr>, Option<Ipv4Addr>)> {
+    let mut fields = value.split(':');
+    let own = address(fields.next()?, is_unicast4)?;
+    let gateway = match fields.nth(1)? {
+        "" => None,
+        value => Some(address(value, is_unicast4)?),
+    };
+    let mask = fields.next()?.parse::<Ipv4Addr>().ok()?.to_bits();
+    let prefix = mask.leading_ones() as u8;
+    // Ones, then zeros.
+    (mask.count_zeros() == mask.trailing_zeros()).then_some((Cidr { address: own, prefix }, gateway))
+}
+
+fn ip6(value: &str) -> Option<(Cidr<Ipv6Addr>, Option<Ipv6Addr>)> {
+    let mut fields = value.split(',');
+    let own = cidr(fields.next()?, 128, is_unicast6)?;
+    let gateway = match fields.next() {
+        None | Some("") => None,
+        Some(value) => Some(address(value, is_unicast6)?),
+    };
+    Some((own, gateway))
+}
+
 fn set<'a, T>(option: &mut Option<T>, value: Option<T>, word: &'a str) -> Result<(), BadOption<'a>> {
-    let value = value.ok_or(BadOption(word))?;
+    let value = value.ok_or(BadOption::Value(word))?;
     option.get_or_insert(value);
     Ok(())
 }
@@ -100,7 +175,12 @@ mod tests {
             ipv6_gateway: Some("fe80::1".parse().unwrap()),
         };
         assert_eq!(options, Ok(expected));
-        assert_eq!(Options::parse(""), Ok(Options::default()));
+    }
+
+    #[test]
+    fn without_an_address_there_is_no_network() {
+        assert!(matches!(Options::parse("--ipv4-gateway=10.0.0.1 serve"), Err(BadOption::Missing(_))));
+        assert!(matches!(Options::linux("panic=-1 --ipv4=10.0.0.2/24"), Err(BadOption::Missing(_))));
     }
 
     #[test]
@@ -127,7 +207,43 @@ mod tests {
             "--ipv6-gateway=10.0.0.1",
         ] {
             let line = std::format!("{word} serve");
-            assert_eq!(Options::parse(&line), Err(BadOption(word)));
+            assert_eq!(Options::parse(&line), Err(BadOption::Value(word)));
+        }
+    }
+
+    #[test]
+    fn a_linux_guests_words_are_the_runtimes() {
+        let line = "panic=-1 console=ttyS0 ip=10.0.0.2::10.0.0.1:255.255.255.0:urunc:eth0:off:8.8.8.8 \
+                    ip6=fd00::2/64,fe80::1,,urunc ip=10.0.0.3::::: init=/http --";
+        let expected = Options {
+            ipv4: Some(Cidr { address: Ipv4Addr::new(10, 0, 0, 2), prefix: 24 }),
+            ipv4_gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            ipv6: Some(Cidr { address: "fd00::2".parse().unwrap(), prefix: 64 }),
+            ipv6_gateway: Some("fe80::1".parse().unwrap()),
+        };
+        assert_eq!(Options::linux(line), Ok(expected));
+        let alone = Options::linux("ip=10.0.0.2:::255.255.255.255:a:eth0:off ip6=fd00::2/64,,,a").unwrap();
+        assert_eq!((alone.ipv4.map(|own| own.prefix), alone.ipv4_gateway), (Some(32), None));
+        assert_eq!((alone.ipv6.map(|own| own.prefix), alone.ipv6_gateway), (Some(64), None));
+        assert_eq!(Options::linux("ip=10.0.0.2:::0.0.0.0").unwrap().ipv4.map(|own| own.prefix), Some(0));
+    }
+
+    #[test]
+    fn a_linux_guests_word_that_is_no_address_is_named() {
+        for word in [
+            "ip=",
+            "ip=dhcp",
+            "ip=10.0.0.2",
+            "ip=10.0.0.2:::",
+            "ip=10.0.0.2:::255.0.255.0",
+            "ip=10.0.0.2::x:255.255.255.0",
+            "ip=224.0.0.1:::255.255.255.0",
+            "ip6=fd00::2",
+            "ip6=fd00::2/129,,",
+            "ip6=fd00::2/64,10.0.0.1",
+        ] {
+            let line = std::format!("console=ttyS0 {word} --");
+            assert_eq!(Options::linux(&line), Err(BadOption::Value(word)));
         }
     }
 }
