@@ -5,6 +5,9 @@ use crate::error::excerpt;
 
 /// Longest command line of a Solo5 guest, bytes without the NUL.
 pub const SOLO5_LIMIT: usize = 8191;
+/// Longest command line of guests that a boot loader's structure points to, bytes with the kernel's path that QEMU puts in
+/// front and the NUL: 8192, the buffer of Unikraft and of Solo5's virtio target.
+pub const MULTIBOOT_LIMIT: usize = 8192 - "/guest/kernel ".len() - 1;
 /// Longest Linux command line, bytes without the NUL: COMMAND_LINE_SIZE of x86 and arm64 is 2048.
 pub const LINUX_LIMIT: usize = 2047;
 
@@ -62,4 +65,9 @@ impl Line {
 /// The refusal of a word that the guest's syntax cannot express; long words are cut.
 pub fn cannot_carry(guest: &str, what: &str, word: &str) -> PlanError {
     PlanError::Cmdline { why: format!("{guest} cannot carry {what} in \"{}\"", excerpt(word)) }
+}
+
+/// The refusal of a command without a word, for guests that are told one.
+pub fn no_command() -> PlanError {
+    PlanError::Cmdline { why: "process.args names no program".to_owned() }
 }

@@ -45,7 +45,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
-        cmdline: pair.guest.cmdline(&boot(req, &args, tap.as_ref()))?,
+        cmdline: pair.guest.cmdline(&boot(req, pair, &args, tap.as_ref()))?,
         memory_mib: memory.guest_mib,
         vcpus: vcpus(pair, &settings)?,
         acceleration,
@@ -123,7 +123,7 @@ fn accelerate(
 fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
     let guest = pair.guest.name();
     let mut texts = Vec::new();
-    if !req.image.version.is_empty() {
+    if !req.image.version.is_empty() && !pair.guest.uses_version() {
         texts.push(format!("unikernelVersion {} has no meaning for {guest}", excerpt(&req.image.version)));
     }
     if !req.image.block_mount_point.is_empty() && !pair.guest.uses_mount_point() {
@@ -132,7 +132,7 @@ fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
     }
     let solo5 = [("solo5NetDev", &req.image.solo5_net), ("solo5BlkDev", &req.image.solo5_block)];
     for (key, value) in solo5 {
-        if !value.is_empty() && pair.boot != BootProtocol::Solo5Spt {
+        if !value.is_empty() && manifest_of(req).is_none() {
             texts.push(format!("{key} {} has no meaning for {guest}", excerpt(value)));
         }
     }
@@ -157,14 +157,17 @@ fn split(
         // A Solo5 image says where it ends.
         image.end
     } else {
-        // A Linux kernel unpacks itself to two or three times its size, and its initrd beside the packed form.
+        // A bzImage unpacks itself to two or three times its size; initrds are unpacked beside the packed form.
+        let unpacked = if pair.boot == BootProtocol::Bzimage { 3 } else { 1 };
         let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
-        kernel.saturating_mul(3).saturating_add(initrd.saturating_mul(2))
+        kernel.saturating_mul(unpacked).saturating_add(initrd.saturating_mul(2))
     };
     let bounds = Bounds {
         least: image.saturating_add(pair.wants.least_ram),
         most_mib: pair.offers.most_ram_mib,
-        default_mib: settings.default_memory_mb.unwrap_or(memory::DEFAULT_MIB),
+        default_mib: settings
+            .default_memory_mb
+            .unwrap_or(memory::DEFAULT_MIB.max(pair.wants.usual_ram / memory::MIB)),
         overhead: pair.monitor.overhead(acceleration),
     };
     memory::split(limit, &bounds)
@@ -177,6 +180,10 @@ fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Re
         return Ok(None);
     }
     let tap = network::tap(req, net, pair.offers.vnet_hdr)?;
+    if tap.is_none() && pair.wants.needs_nic {
+        let why = format!("{} does not run without one, and the container has none", pair.guest.name());
+        return Err(PlanError::Network { why });
+    }
     let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
     let tap = tap.map(|tap| network::reach(tap, net, pair.wants.addressing)).transpose()?;
     Ok(tap.map(|tap| if pair.wants.nameservers { network::resolve(tap, net) } else { tap }))
@@ -240,8 +247,10 @@ fn machine<'a>(
     })
 }
 
-fn boot<'a>(req: &'a Request, args: &'a [String], tap: Option<&'a Tap>) -> Boot<'a> {
+fn boot<'a>(req: &'a Request, pair: Pair, args: &'a [String], tap: Option<&'a Tap>) -> Boot<'a> {
     Boot {
+        version: &req.image.version,
+        board: pair.board,
         args,
         env: &req.env,
         cwd: &req.cwd,

@@ -55,7 +55,9 @@ impl KernelFacts {
             BootProtocol::Bzimage => self.format == KernelFormat::Bzimage,
             BootProtocol::Pvh => self.pvh,
             BootProtocol::Linux64 => {
-                self.format == KernelFormat::Elf64 && self.machine == "x86_64" && self.solo5.is_none()
+                // A multiboot header says that it begins with 32 bits.
+                let plain = self.solo5.is_none() && !self.multiboot;
+                self.format == KernelFormat::Elf64 && self.machine == "x86_64" && plain
             }
             BootProtocol::Multiboot => self.multiboot,
             BootProtocol::Arm64Image => self.format == KernelFormat::Arm64Image,

@@ -38,6 +38,7 @@ pub mod syscalls;
 pub mod sysctl;
 pub mod undo;
 pub mod users;
+pub mod version;
 
 pub use error::PlanError;
 pub use input::{HostFacts, NetFacts, Request};

@@ -77,6 +77,18 @@ pub enum DeviceModel {
     VirtioMmio,
 }
 
+impl DeviceModel {
+    /// The model in words, for errors.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Solo5 => "a device of the Solo5 manifest",
+            Self::VirtioPci => "transitional virtio-pci",
+            Self::VirtioPciModern => "modern virtio-pci",
+            Self::VirtioMmio => "virtio-mmio",
+        }
+    }
+}
+
 /// QEMU's isa-debug-exit: the guest ends the machine by writing its status to a port; QEMU ends with `status * 2 + 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitPort {
@@ -101,6 +113,10 @@ pub enum Addressing {
 
 /// What a guest can be given, in order of preference.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "rows of a guest's table that have nothing to do with each other"
+)]
 pub struct Wants {
     /// Boot protocols it knows, in order of preference.
     pub boot: &'static [BootProtocol],
@@ -116,8 +132,14 @@ pub struct Wants {
     pub disks: &'static [DeviceModel],
     /// It takes an initrd.
     pub initrd: bool,
+    /// What it runs is its initrd, so that it needs one.
+    pub needs_initrd: bool,
+    /// It crashes without a network.
+    pub needs_nic: bool,
     /// Least RAM it boots with, bytes, beside what its kernel and initrd files take.
     pub least_ram: u64,
+    /// RAM it is given when nobody says how much, if that is more than the usual default, bytes.
+    pub usual_ram: u64,
     /// The port by which it ends the machine.
     pub exit_port: Option<ExitPort>,
 }
@@ -132,7 +154,10 @@ impl Wants {
         nameservers: false,
         disks: &[],
         initrd: false,
+        needs_initrd: false,
+        needs_nic: false,
         least_ram: 0,
+        usual_ram: 0,
         exit_port: None,
     };
 }

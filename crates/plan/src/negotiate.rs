@@ -40,12 +40,15 @@ fn first_of<T: Copy + PartialEq>(wanted: &[T], offered: &[T]) -> Option<T> {
     wanted.iter().copied().find(|one| offered.contains(one))
 }
 
-/// Every guest, every monitor, and whether they fit: the support table.
-pub fn support() -> Vec<(&'static str, &'static str, bool)> {
+/// Guests that images elsewhere ask for, and that are not going to be run.
+pub const OUT_GUESTS: &[&str] = &["freebsd", "includeos", "nanos", "ukl"];
+/// Monitors likewise.
+pub const OUT_MONITORS: &[&str] = &["hedge", "hyperlight", "xen"];
+
+/// Every guest, every monitor, and the boards on which they fit: the support table.
+pub fn support() -> Vec<(&'static str, &'static str, Vec<Board>)> {
     let pairs = guest::ALL.iter().flat_map(|guest| monitor::ALL.iter().map(move |monitor| (guest, monitor)));
-    pairs
-        .map(|(guest, monitor)| (guest.name(), monitor.name(), !boards(*guest, *monitor).is_empty()))
-        .collect()
+    pairs.map(|(guest, monitor)| (guest.name(), monitor.name(), boards(*guest, *monitor))).collect()
 }
 
 /// The pair that the request asks for.
@@ -80,7 +83,7 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
 /// [`PlanError::Key`] with the known names.
 pub fn check_guest(name: &str) -> Result<(), PlanError> {
     let known: Vec<_> = guest::ALL.iter().map(|guest| guest.name()).collect();
-    check("unikernelType", name, &known, guest::PLANNED)
+    check("unikernelType", name, &known, (&[], OUT_GUESTS))
 }
 
 /// Refuses a `hypervisor` that is not in the registry.
@@ -89,10 +92,15 @@ pub fn check_guest(name: &str) -> Result<(), PlanError> {
 /// [`PlanError::Key`] with the known names.
 pub fn check_monitor(name: &str) -> Result<(), PlanError> {
     let known: Vec<_> = monitor::ALL.iter().map(|monitor| monitor.name()).collect();
-    check("hypervisor", name, &known, monitor::PLANNED)
+    check("hypervisor", name, &known, (monitor::PLANNED, OUT_MONITORS))
 }
 
-fn check(key: &str, name: &str, registered: &[&str], planned: &[&str]) -> Result<(), PlanError> {
+fn check(
+    key: &str,
+    name: &str,
+    registered: &[&str],
+    (planned, out): (&[&str], &[&str]),
+) -> Result<(), PlanError> {
     // `process` runs programs of the image on the host: an operator may choose that, an image may not.
     let known: Vec<_> = registered.iter().copied().filter(|known| *known != "process").collect();
     if known.contains(&name) {
@@ -103,6 +111,9 @@ fn check(key: &str, name: &str, registered: &[&str], planned: &[&str]) -> Result
         key,
         match name {
             "" => format!("missing; known: {known}"),
+            name if out.contains(&name) => {
+                format!("{name} is not supported and not going to be; known: {known}")
+            }
             name if planned.contains(&name) => format!("{name} is not built yet; known: {known}"),
             _ => format!("unknown value \"{}\"; known: {known}", excerpt(name)),
         },
@@ -113,13 +124,25 @@ fn check(key: &str, name: &str, registered: &[&str], planned: &[&str]) -> Result
 fn boards(guest: &dyn Guest, monitor: &dyn Monitor) -> Vec<Board> {
     let (wants, offered) = (guest.wants(), monitor.boards());
     let wanted = std::iter::once(Board::Own).chain(wants.boards.iter().copied());
-    let fits = |board: &Board| {
-        let offers = monitor.offers(*board);
-        offered.contains(board)
-            && !protocols(&wants, &offers).is_empty()
-            && (wants.exit_port.is_none() || offers.exit_port)
-    };
-    wanted.filter(fits).collect()
+    wanted
+        .filter(|board| offered.contains(board) && lack(&wants, &monitor.offers(*board)).is_none())
+        .collect()
+}
+
+/// What the guest needs and the monitor does not give, in words.
+fn lack(wants: &Wants, offers: &Offers) -> Option<String> {
+    if protocols(wants, offers).is_empty() {
+        let wanted: Vec<_> = wants.boot.iter().map(|boot| boot.describe()).collect();
+        return Some(format!("boots as {}", wanted.join(" or ")));
+    }
+    if wants.exit_port.is_some() && !offers.exit_port {
+        return Some("ends through a port of QEMU's debug-exit device".to_owned());
+    }
+    if !wants.nics.is_empty() && first_of(wants.nics, offers.nics).is_none() {
+        let wanted: Vec<_> = wants.nics.iter().map(|model| model.describe()).collect();
+        return Some(format!("takes a network device as {}", wanted.join(" or ")));
+    }
+    None
 }
 
 /// The board that the operator chose, or the guest's first.
@@ -142,18 +165,22 @@ fn protocols(wants: &Wants, offers: &Offers) -> Vec<BootProtocol> {
     wants.boot.iter().copied().filter(|wanted| offers.boot.contains(wanted)).collect()
 }
 
+/// The refusal of a pair: what is missing, and which monitors have it.
 fn misfit(guest: &dyn Guest, monitor: &dyn Monitor) -> PlanError {
-    let wanted: Vec<_> = guest.wants().boot.iter().map(|boot| boot.describe()).collect();
+    let (name, wants) = (monitor.name(), guest.wants());
+    // Of the boards that it would take; the last one says what all lack.
+    let wanted = |board: &&Board| **board == Board::Own || wants.boards.contains(board);
+    let lacks =
+        monitor.boards().iter().filter(wanted).find_map(|board| lack(&wants, &monitor.offers(*board)));
+    let lacks = lacks.unwrap_or_else(|| "runs on another board".to_owned());
     let works = monitor::ALL.iter().filter(|other| !boards(guest, **other).is_empty());
     let works: Vec<_> = works.map(|other| other.name()).collect();
-    let why = format!(
-        "{} boots as {}, which {} does not offer; use hypervisor {}",
-        guest.name(),
-        wanted.join(" or "),
-        monitor.name(),
-        works.join(" or ")
-    );
-    PlanError::Pair { why }
+    let way = if works.is_empty() {
+        "no monitor does".to_owned()
+    } else {
+        format!("use hypervisor {}", works.join(" or "))
+    };
+    PlanError::Pair { why: format!("{} {lacks}, which {name} does not offer; {way}", guest.name()) }
 }
 
 fn storage(req: &Request, pair: &Pair) -> Result<(), PlanError> {
@@ -166,6 +193,10 @@ fn storage(req: &Request, pair: &Pair) -> Result<(), PlanError> {
     if !req.image.initrd.is_empty() && !initrd {
         let why = format!("{guest} on {monitor} takes no initrd; remove the key initrd");
         return Err(PlanError::Pair { why });
+    }
+    if req.image.initrd.is_empty() && pair.wants.needs_initrd {
+        let why = format!("missing; {guest} takes its application from there, binary is its loader");
+        return Err(PlanError::key("initrd", why));
     }
     if !req.image.block.is_empty() && pair.disk().is_none() {
         let why = format!("{guest} on {monitor} takes no block image; remove the key block");
@@ -193,7 +224,7 @@ pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanEr
     }
     match boot {
         BootProtocol::Solo5Spt => match &facts.solo5 {
-            None => return refuse(format!("no Solo5 ABI note: {}", found(facts.format))),
+            None => return refuse(format!("no Solo5 ABI note: {}", found(facts))),
             Some(image) if image.target != 2 => {
                 return refuse(format!("built for Solo5 target {}, spt needs 2", target(image.target)));
             }
@@ -208,7 +239,7 @@ pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanEr
         boot if !facts.entered_by(boot) => {
             let known = protocols(&pair.wants, &pair.offers);
             let known: Vec<_> = known.into_iter().map(BootProtocol::describe).collect();
-            let (found, monitor) = (found(facts.format), pair.monitor.name());
+            let (found, monitor) = (found(facts), pair.monitor.name());
             return refuse(format!("{found}, and {monitor} loads {}", known.join(" or ")));
         }
         _ => {}
@@ -234,6 +265,7 @@ fn machine(number: u16) -> Option<&'static str> {
 fn target(number: u32) -> String {
     let name = match number {
         1 => "hvt",
+        2 => "spt",
         3 => "virtio",
         4 => "muen",
         6 => "xen",
@@ -242,12 +274,16 @@ fn target(number: u32) -> String {
     format!("{number} ({name})")
 }
 
-fn found(format: KernelFormat) -> &'static str {
-    match format {
+fn found(facts: &KernelFacts) -> String {
+    if let Some(image) = &facts.solo5 {
+        return format!("a Solo5 image for target {}", target(image.target));
+    }
+    match facts.format {
         KernelFormat::Unknown => "not even ELF",
         KernelFormat::Elf64 => "a 64-bit ELF file",
         KernelFormat::Elf32 => "a 32-bit ELF file",
         KernelFormat::Bzimage => "a Linux bzImage",
         KernelFormat::Arm64Image => "a Linux arm64 Image",
     }
+    .to_owned()
 }

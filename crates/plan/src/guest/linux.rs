@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::{Boot, Guest, Ipv6};
 use crate::PlanError;
-use crate::cmdline::{self, Line, cannot_carry};
+use crate::cmdline::{self, Line, cannot_carry, no_command};
 use crate::error::excerpt;
 use crate::machine::{Addressing, Board, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
@@ -96,13 +96,14 @@ impl Guest for Linux {
             initrd: true,
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
             least_ram: 36 * MIB,
-            exit_port: None,
+            ..Wants::NOTHING
         }
     }
 
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {
         let mut line = Line::new(cmdline::LINUX_LIMIT);
-        line.word("panic=-1 console=ttyS0")?;
+        let console = if boot.board == Board::Virt { "ttyAMA0" } else { "ttyS0" };
+        line.word(&format!("panic=-1 console={console}"))?;
         if let Some(root) = root(boot) {
             line.word(root)?;
         }
@@ -223,8 +224,4 @@ fn quoted(word: &str) -> Result<String, PlanError> {
     // The kernel's isspace() also takes the byte 0xa0, which is part of many UTF-8 sequences.
     let splits = word.bytes().any(|b| matches!(b, b' ' | b'\t' | 0xa0));
     Ok(if splits { format!("\"{word}\"") } else { word.to_owned() })
-}
-
-fn no_command() -> PlanError {
-    PlanError::Cmdline { why: "process.args names no program".to_owned() }
 }

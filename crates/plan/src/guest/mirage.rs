@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{Boot, Guest, solo5};
 use crate::PlanError;
 use crate::cmdline::{self, Line};
-use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
+use crate::machine::{Addressing, Board, BootProtocol, Wants};
 use crate::memory::MIB;
 
 /// `mirage`.
@@ -21,10 +21,11 @@ impl Guest for Mirage {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt],
-            nics: &[DeviceModel::Solo5],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Multiboot],
+            boards: &[Board::Pc, Board::Q35],
+            nics: solo5::DEVICES,
             addressing: Addressing::AnyGateway,
-            disks: &[DeviceModel::Solo5],
+            disks: solo5::DEVICES,
             least_ram: MIB,
             ..Wants::NOTHING
         }

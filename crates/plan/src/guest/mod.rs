@@ -4,13 +4,29 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::PlanError;
 use crate::launch::Tap;
-use crate::machine::Wants;
+use crate::machine::{Board, Wants};
 
-mod linux;
-mod mirage;
-mod process;
-mod rumprun;
-mod solo5;
+/// The registry: one line makes a module and an entry.
+macro_rules! guests {
+    ($($module:ident::$guest:ident,)*) => {
+        $(mod $module;)*
+
+        /// Every guest kind.
+        pub static ALL: &[&dyn Guest] = &[$(&$module::$guest),*];
+    };
+}
+
+guests! {
+    hermit::Hermit,
+    linux::Linux,
+    mewz::Mewz,
+    mirage::Mirage,
+    osv::Osv,
+    process::Process,
+    rumprun::Rumprun,
+    solo5::Solo5,
+    unikraft::Unikraft,
+}
 
 /// A guest kind; one file each, stateless.
 pub trait Guest: Sync {
@@ -27,14 +43,11 @@ pub trait Guest: Sync {
     fn uses_mount_point(&self) -> bool {
         false
     }
+    /// Its command line depends on `unikernelVersion`.
+    fn uses_version(&self) -> bool {
+        false
+    }
 }
-
-/// Every guest kind.
-pub static ALL: &[&dyn Guest] =
-    &[&linux::Linux, &mirage::Mirage, &process::Process, &rumprun::Rumprun, &solo5::Solo5];
-
-/// Names of other implementations' guests that an image may ask for, so that the refusal can say "not built yet".
-pub const PLANNED: &[&str] = &["freebsd", "hermit", "mewz", "osv", "unikraft"];
 
 /// The guest kind of that name.
 pub fn find(name: &str) -> Option<&'static dyn Guest> {
@@ -50,6 +63,10 @@ pub struct Boot<'a> {
     pub env: &'a [String],
     /// Working directory.
     pub cwd: &'a str,
+    /// Value of the key `unikernelVersion`; empty: not stated.
+    pub version: &'a str,
+    /// The board that it runs on.
+    pub board: Board,
     /// Host name.
     pub hostname: Option<&'a str>,
     /// The connection, with its addresses.
@@ -117,4 +134,12 @@ impl Boot<'_> {
         let servers = servers.iter().filter_map(|server| server.parse::<IpAddr>().ok());
         servers.filter(|server| !server.is_loopback()).collect()
     }
+}
+
+/// Refuses a network of which such a guest could be told nothing.
+fn no_ipv6(guest: &str, boot: &Boot<'_>) -> Result<(), PlanError> {
+    boot.ipv6().map_or(Ok(()), |ipv6| {
+        let why = format!("{guest} takes no IPv6 address, and {} is the only one", ipv6.address);
+        Err(PlanError::Network { why })
+    })
 }

@@ -1,6 +1,6 @@
 //! Rumprun: one JSON object, read by a parser that knows no escapes.
 
-use super::{Boot, Guest, Ipv4, solo5};
+use super::{Boot, Guest, Ipv4, no_ipv6, solo5};
 use crate::PlanError;
 use crate::cmdline;
 use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
@@ -39,13 +39,9 @@ impl Guest for Rumprun {
         if !matches!(boot.cwd, "" | "/") {
             members.push(member("cwd", boot.cwd)?);
         }
-        match (boot.ipv4(), boot.ipv6()) {
-            (Some(ipv4), _) => members.push(net(ipv4)?),
-            (None, Some(ipv6)) => {
-                let why = format!("rumprun takes no IPv6 address, and {} is the only one", ipv6.address);
-                return Err(PlanError::Network { why });
-            }
-            (None, None) => {}
+        match boot.ipv4() {
+            Some(ipv4) => members.push(net(ipv4)?),
+            None => no_ipv6("rumprun", boot)?,
         }
         if boot.disk {
             let at = if boot.mount_point.is_empty() { "/data" } else { boot.mount_point };
