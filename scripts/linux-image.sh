@@ -47,6 +47,7 @@ main() {
     for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
     install -m 755 "$here/linux/app" "$root/app"
     ln -s app "$root/init"
+    add_module "$tree" "$root" virtio_mmio
     add_module "$tree" "$root" virtio_pci
     add_module "$tree" "$root" virtio_net
     add_module "$tree" "$root" virtio_blk

@@ -9,8 +9,8 @@ use crate::launch::{
     Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
 };
 use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
-use crate::memory::{self, Bounds};
-use crate::monitor::Device;
+use crate::memory;
+use crate::monitor::{Device, VHOST_NET};
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
@@ -34,13 +34,12 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let (acceleration, emulated) = accelerate(pair, host, &settings)?;
     notices.extend(emulated);
     notices.extend(unused(req, pair));
-    let memory = split(req, pair, acceleration, &settings)?;
+    notices.extend(negotiate::troubles(req, &pair, acceleration));
+    notices.extend(remark(host, pair));
+    let memory = memory::of(req, &pair, acceleration, &settings)?;
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
     notices.extend(notice);
-    if memory.guest_mib == pair.offers.most_ram_mib {
-        let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
-        notices.push(Notice { warn: false, text });
-    }
+    notices.extend(capped(&memory, pair));
     let tap = net.map(|net| connect(req, net, pair, &identity)).transpose()?.flatten();
     notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
@@ -53,8 +52,9 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         attach: manifest(req, net.map_or(Connection::Unknown, |_| Connection::Known(tap.as_ref())))?,
         ..machine
     };
+    fits(pair, &machine)?;
     let exec = pair.monitor.render(&machine);
-    let nodes = pair.monitor.devices(acceleration);
+    let nodes = nodes(pair, &machine);
     let mounts = if pair.boot == BootProtocol::Program {
         let (mounts, notice) = mounts::apply(req)?;
         notices.extend(notice);
@@ -66,7 +66,8 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     };
     let (seccomp, notice) = filters(req, host, pair)?;
     notices.extend(notice);
-    let root = jail::root(req, host, pair.boot, &nodes, mounts)?;
+    let mut root = jail::root(req, host, pair.boot, &nodes, mounts)?;
+    pair.monitor.furnish(&machine, &mut root);
     let mut plan = LaunchPlan {
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
@@ -142,35 +143,41 @@ fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
     texts.into_iter().map(|text| Notice { warn: false, text }).collect()
 }
 
-fn split(
-    req: &Request,
-    pair: Pair,
-    acceleration: Acceleration,
-    settings: &MonitorSettings,
-) -> Result<Memory, PlanError> {
-    let limit = memory::limit(&req.resources)?;
-    if pair.boot == BootProtocol::Program {
-        return Ok(Memory { guest_mib: 0, overhead_bytes: 0, limit_bytes: limit });
+/// Device nodes of the private root.
+fn nodes(pair: Pair, machine: &Machine<'_>) -> Vec<Device> {
+    let own = pair.monitor.devices(machine.acceleration);
+    own.into_iter().chain(machine.vhost.then_some(VHOST_NET)).collect()
+}
+
+/// The host's kernel is to take the guest's frames.
+fn leaves_frames(pair: Pair, settings: Option<&MonitorSettings>) -> bool {
+    pair.nic().is_some()
+        && pair.monitor.has_vhost()
+        && settings.and_then(|settings| settings.vhost) == Some(true)
+}
+
+/// The monitor itself adds to a command line, and what it does not take whole it cuts or refuses after the start.
+fn fits(pair: Pair, machine: &Machine<'_>) -> Result<(), PlanError> {
+    let (name, bytes, most) =
+        (pair.monitor.name(), machine.cmdline.len(), pair.monitor.longest_cmdline(machine));
+    if bytes <= most {
+        return Ok(());
     }
-    let kernel = req.kernel.as_ref();
-    let image = if let Some(image) = manifest_of(req) {
-        // A Solo5 image says where it ends.
-        image.end
-    } else {
-        // A bzImage unpacks itself to two or three times its size; initrds are unpacked beside the packed form.
-        let unpacked = if pair.boot == BootProtocol::Bzimage { 3 } else { 1 };
-        let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
-        kernel.saturating_mul(unpacked).saturating_add(initrd.saturating_mul(2))
-    };
-    let bounds = Bounds {
-        least: image.saturating_add(pair.wants.least_ram),
-        most_mib: pair.offers.most_ram_mib,
-        default_mib: settings
-            .default_memory_mb
-            .unwrap_or(memory::DEFAULT_MIB.max(pair.wants.usual_ram / memory::MIB)),
-        overhead: pair.monitor.overhead(acceleration),
-    };
-    memory::split(limit, &bounds)
+    let why = format!(
+        "{bytes} bytes; {name} takes at most {most} with these devices; shorten process.args or process.env"
+    );
+    Err(PlanError::Cmdline { why })
+}
+
+/// A limit of the monitor, not of the container.
+fn capped(memory: &Memory, pair: Pair) -> Option<Notice> {
+    let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
+    (memory.guest_mib == pair.offers.most_ram_mib).then_some(Notice { warn: false, text })
+}
+
+fn remark(host: &HostFacts, pair: Pair) -> Option<Notice> {
+    let text = pair.monitor.remark(host.monitor.as_ref()?)?;
+    Some(Notice { warn: true, text })
 }
 
 /// The connection, if this guest can have one.
@@ -184,7 +191,8 @@ fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Re
         let why = format!("{} does not run without one, and the container has none", pair.guest.name());
         return Err(PlanError::Network { why });
     }
-    let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, ..tap });
+    let persistent = pair.monitor.opens_tap();
+    let tap = tap.map(|tap| Tap { uid: identity.uid, gid: identity.gid, persistent, ..tap });
     let tap = tap.map(|tap| network::reach(tap, net, pair.wants.addressing)).transpose()?;
     Ok(tap.map(|tap| if pair.wants.nameservers { network::resolve(tap, net) } else { tap }))
 }
@@ -217,7 +225,8 @@ fn machine<'a>(
             return Err(PlanError::Host { why });
         }
     };
-    if pair.boot != BootProtocol::Program && host.arch != "x86_64" {
+    let builtin = pair.monitor.program(&host.arch).is_none() && pair.boot != BootProtocol::Program;
+    if builtin && host.arch != "x86_64" {
         return Err(PlanError::Host { why: format!("{name} on {} is not built yet", host.arch) });
     }
     if pair.boot == BootProtocol::Solo5Spt && host.mmap_min_addr > 0x1_0000 {
@@ -227,6 +236,7 @@ fn machine<'a>(
     // The directory that is bound: of the configured path, or of the one that was found.
     let data = host.monitor.as_ref().and_then(|monitor| monitor.data.first());
     Ok(Machine {
+        id: &req.id,
         program,
         data: data.map_or("/usr/share/qemu", String::as_str),
         cmdline: String::new(),
@@ -235,6 +245,7 @@ fn machine<'a>(
         cwd: &req.cwd,
         memory_mib: 0,
         vcpus: 1,
+        physical_bits: pair.guest.physical_bits(&req.image.version),
         board: pair.board,
         acceleration: Acceleration::None,
         initrd: !req.image.initrd.is_empty(),
@@ -242,6 +253,7 @@ fn machine<'a>(
         disk: pair.disk().unwrap_or(DeviceModel::VirtioPci),
         tap: None,
         nic: pair.nic().unwrap_or(DeviceModel::VirtioPci),
+        vhost: leaves_frames(pair, settings),
         exit_port: pair.wants.exit_port,
         attach: Vec::new(),
     })

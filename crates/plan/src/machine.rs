@@ -197,6 +197,8 @@ pub enum Acceleration {
 /// A decided machine; a monitor renders it without a further decision.
 #[derive(Debug, Clone)]
 pub struct Machine<'a> {
+    /// Id of the container.
+    pub id: &'a str,
     /// The monitor's program on the host; empty for built-in monitors.
     pub program: &'a str,
     /// Directory of firmware.
@@ -213,6 +215,8 @@ pub struct Machine<'a> {
     pub memory_mib: u64,
     /// Virtual CPUs.
     pub vcpus: u32,
+    /// The most physical address bits that its processor may have.
+    pub physical_bits: Option<u8>,
     /// Buses and firmware.
     pub board: Board,
     /// Who executes.
@@ -227,6 +231,8 @@ pub struct Machine<'a> {
     pub tap: Option<&'a Tap>,
     /// Model of the network device.
     pub nic: DeviceModel,
+    /// The host's kernel takes the frames (`/dev/vhost-net`).
+    pub vhost: bool,
     /// The port by which the guest ends the machine.
     pub exit_port: Option<ExitPort>,
     /// Devices of the Solo5 manifest, all of them, in its order.

@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use crate::PlanError;
 use crate::error::excerpt;
 use crate::launch::Memory;
+use crate::machine::{Acceleration, BootProtocol};
+use crate::negotiate::Pair;
+use crate::settings::MonitorSettings;
+use crate::{PlanError, Request};
 
 /// One MiB, the unit in which every monitor counts RAM.
 pub const MIB: u64 = 1 << 20;
@@ -63,6 +66,39 @@ pub fn limit(resources: &Value) -> Result<Option<u64>, PlanError> {
             format!("{} is not an integer", excerpt(&limit.to_string())),
         )),
     }
+}
+
+/// RAM of this guest on this monitor, and the rest of the limit.
+///
+/// # Errors
+/// Those of [`limit`] and [`split`].
+pub fn of(
+    req: &Request,
+    pair: &Pair,
+    acceleration: Acceleration,
+    settings: &MonitorSettings,
+) -> Result<Memory, PlanError> {
+    let limit = self::limit(&req.resources)?;
+    if pair.boot == BootProtocol::Program {
+        return Ok(Memory { guest_mib: 0, overhead_bytes: 0, limit_bytes: limit });
+    }
+    let kernel = req.kernel.as_ref();
+    let image = if let Some(image) = kernel.and_then(|facts| facts.solo5.as_ref()) {
+        // A Solo5 image says where it ends.
+        image.end
+    } else {
+        // A bzImage unpacks itself to two or three times its size; initrds are unpacked beside the packed form.
+        let unpacked = if pair.boot == BootProtocol::Bzimage { 3 } else { 1 };
+        let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
+        kernel.saturating_mul(unpacked).saturating_add(initrd.saturating_mul(2))
+    };
+    let bounds = Bounds {
+        least: image.saturating_add(pair.wants.least_ram),
+        most_mib: pair.offers.most_ram_mib,
+        default_mib: settings.default_memory_mb.unwrap_or(DEFAULT_MIB.max(pair.wants.usual_ram / MIB)),
+        overhead: pair.monitor.overhead(acceleration),
+    };
+    split(limit, &bounds)
 }
 
 /// Splits the limit.

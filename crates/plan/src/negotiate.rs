@@ -7,6 +7,10 @@ use crate::machine::{Board, BootProtocol, DeviceModel, Offers, Wants};
 use crate::monitor::{self, Monitor};
 use crate::{HostFacts, PlanError, Request};
 
+mod troubles;
+
+pub use troubles::{TROUBLES, Trouble, troubles};
+
 /// A guest and a monitor that fit.
 #[derive(Clone, Copy)]
 pub struct Pair {
@@ -145,18 +149,26 @@ fn lack(wants: &Wants, offers: &Offers) -> Option<String> {
     None
 }
 
-/// The board that the operator chose, or the guest's first.
+/// The board that the operator chose, or the guest's first on which this kernel is entered.
 fn board(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<Board, PlanError> {
     let fitting = boards(guest, monitor);
     let settings = req.settings.monitors.get(monitor.name());
     let chosen = settings.map_or("", |settings| settings.machine.as_str());
     if fitting.is_empty() || chosen.is_empty() {
-        return fitting.first().copied().ok_or_else(|| misfit(guest, monitor));
+        let entered = |board: &&Board| {
+            let known = protocols(&guest.wants(), &monitor.offers(**board));
+            req.kernel.as_ref().is_some_and(|kernel| known.into_iter().any(|boot| kernel.entered_by(boot)))
+        };
+        let board = fitting.iter().find(entered).or(fitting.first());
+        return board.copied().ok_or_else(|| misfit(guest, monitor));
     }
     fitting.iter().copied().find(|board| board.name() == chosen).ok_or_else(|| {
-        let known: Vec<_> = fitting.iter().map(|board| board.name()).collect();
-        let why =
-            format!("{} does not run on {}; known: {}", guest.name(), excerpt(chosen), known.join(", "));
+        let why = if fitting == [Board::Own] {
+            format!("{} has one machine only; remove it", monitor.name())
+        } else {
+            let known: Vec<_> = fitting.iter().map(|board| board.name()).collect();
+            format!("{} does not run on {}; known: {}", guest.name(), excerpt(chosen), known.join(", "))
+        };
         PlanError::Setting { key: format!("monitors.{}.machine", monitor.name()), why }
     })
 }

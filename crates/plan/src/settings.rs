@@ -39,6 +39,9 @@ pub struct MonitorSettings {
     /// `machine`: the board, of a monitor that has several; empty: the guest's choice.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub machine: String,
+    /// `vhost`: the host's kernel takes the guest's frames, where the monitor can have that; default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhost: Option<bool>,
     /// `allow_emulation`: QEMU may fall back to TCG; default true.
     pub allow_emulation: Option<bool>,
 }

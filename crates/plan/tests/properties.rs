@@ -277,7 +277,7 @@ proptest! {
             prop_assert!(marked.iter().all(|at| *at == append), "{:?}", new.args);
             // The fixed part of the kernel's line is as it was.
             let linux = after.guest == "linux";
-            prop_assert!(!linux || new.args[append].starts_with("panic=-1 console=ttyS0 "));
+            prop_assert!(!linux || new.args[append].starts_with("panic=-1 console=tty"));
         }
     }
 

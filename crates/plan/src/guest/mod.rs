@@ -47,6 +47,10 @@ pub trait Guest: Sync {
     fn uses_version(&self) -> bool {
         false
     }
+    /// The most physical address bits of a processor that this version boots on; `None`: any number.
+    fn physical_bits(&self, _version: &str) -> Option<u8> {
+        None
+    }
 }
 
 /// The guest kind of that name.

@@ -75,6 +75,11 @@ impl Guest for Unikraft {
     fn uses_version(&self) -> bool {
         true
     }
+
+    /// 0.13.1 does not boot on a processor of 40 bits, 0.16.3 does.
+    fn physical_bits(&self, version: &str) -> Option<u8> {
+        Version::parse(version).filter(|version| *version < FSTAB).map(|_| 36)
+    }
 }
 
 /// A line, and how many words the guest makes of it.

@@ -23,6 +23,9 @@ pub struct Tap {
     pub gid: u32,
     /// TUNSETIFF with IFF_VNET_HDR.
     pub vnet_hdr: bool,
+    /// TUNSETPERSIST: the monitor opens the tap itself, by its name, when nobody else holds it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub persistent: bool,
     /// Interface alias: the owner record. `{id}` only; pid and start time are appended by `start`.
     pub alias: String,
     /// The guest's hardware address.

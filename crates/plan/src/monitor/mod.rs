@@ -1,6 +1,7 @@
 //! Monitors: what each offers, what it needs in its jail and how its command line looks.
 
-use crate::launch::{Exec, Filter};
+use crate::input::MonitorFacts;
+use crate::launch::{Exec, Filter, Root};
 use crate::machine::{Acceleration, Board, Machine, Offers};
 use crate::memory::Overhead;
 
@@ -23,6 +24,24 @@ pub trait Monitor: Sync {
     /// It needs somebody to execute the guest: `/dev/kvm`, else emulation.
     fn accelerated(&self) -> bool {
         false
+    }
+    /// It opens the tap by its name, and needs nobody else to hold it.
+    fn opens_tap(&self) -> bool {
+        false
+    }
+    /// It can leave the guest's frames to the host's kernel.
+    fn has_vhost(&self) -> bool {
+        false
+    }
+    /// Longest command line that it hands over with these devices, bytes.
+    fn longest_cmdline(&self, _machine: &Machine<'_>) -> usize {
+        usize::MAX
+    }
+    /// Adds its own files to the private root.
+    fn furnish(&self, _machine: &Machine<'_>, _root: &mut Root) {}
+    /// What an operator should know of this build of the program.
+    fn remark(&self, _facts: &MonitorFacts) -> Option<String> {
+        None
     }
     /// Device nodes it opens.
     fn devices(&self, acceleration: Acceleration) -> Vec<Device>;
@@ -55,6 +74,12 @@ pub struct Device {
     /// Minor number.
     pub minor: u32,
 }
+
+/// Hardware virtualization, whose monitors open it.
+const KVM: Device = Device { path: "/dev/kvm", major: 10, minor: 232 };
+
+/// The kernel's own virtio-net, of those who are told to use it.
+pub const VHOST_NET: Device = Device { path: "/dev/vhost-net", major: 10, minor: 238 };
 
 /// The harmless nodes that libraries expect.
 pub const COMMON_DEVICES: [Device; 4] = [

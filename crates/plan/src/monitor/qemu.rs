@@ -1,8 +1,8 @@
-//! QEMU as an exec'ed program: machine q35, no default device, one serial line, QMP on an inherited socket.
+//! QEMU as an exec'ed program: one of four boards, no default device, one serial line, QMP on an inherited socket.
 
-use super::{COMMON_DEVICES, Device, Monitor};
+use super::{COMMON_DEVICES, Device, KVM, Monitor};
 use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap};
-use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
+use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, ExitPort, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
 /// `qemu`.
@@ -47,19 +47,27 @@ impl Monitor for Qemu {
     }
 
     fn boards(&self) -> &'static [Board] {
-        &[Board::Q35]
+        &[Board::Q35, Board::Pc, Board::Microvm, Board::Virt]
     }
 
-    fn offers(&self, _board: Board) -> Offers {
+    fn offers(&self, board: Board) -> Offers {
+        let boot: &[BootProtocol] = match board {
+            Board::Virt => &[BootProtocol::Arm64Image],
+            _ => &[BootProtocol::Bzimage, BootProtocol::Pvh, BootProtocol::Multiboot],
+        };
+        let devices: &[DeviceModel] = match board {
+            Board::Microvm => &[DeviceModel::VirtioMmio],
+            _ => &[DeviceModel::VirtioPci, DeviceModel::VirtioPciModern],
+        };
         Offers {
-            boot: &[BootProtocol::Bzimage, BootProtocol::Pvh, BootProtocol::Multiboot],
-            nics: &[DeviceModel::VirtioPci],
-            disks: &[DeviceModel::VirtioPci],
+            boot,
+            nics: devices,
+            disks: devices,
             initrd: true,
             most_ram_mib: 1 << 20,
             most_vcpus: 255,
             vnet_hdr: true,
-            exit_port: false,
+            exit_port: board != Board::Virt,
         }
     }
 
@@ -71,9 +79,12 @@ impl Monitor for Qemu {
         true
     }
 
+    fn has_vhost(&self) -> bool {
+        true
+    }
+
     fn devices(&self, acceleration: Acceleration) -> Vec<Device> {
-        let kvm = Device { path: "/dev/kvm", major: 10, minor: 232 };
-        COMMON_DEVICES.into_iter().chain((acceleration == Acceleration::Kvm).then_some(kvm)).collect()
+        COMMON_DEVICES.into_iter().chain((acceleration == Acceleration::Kvm).then_some(KVM)).collect()
     }
 
     /// Measured with QEMU 7.2: q35 with TCG peaks at 51 MiB beside the RAM, and page tables take 1/512 of it.
@@ -108,22 +119,42 @@ impl Monitor for Qemu {
     }
 }
 
+/// The board. Guest memory is neither merged with equal pages of others (KSM) nor part of a core dump.
+fn board(machine: &Machine<'_>) -> Vec<String> {
+    let name = machine.board.name();
+    let (options, more): (&str, &[&str]) = match machine.board {
+        // The firmware that does nothing but load a kernel; registers as virtio 1.0 has them.
+        Board::Microvm => ("", &["-bios", "qboot.rom", "-global", "virtio-mmio.force-legacy=false"]),
+        // The newest interrupt controller that there is: the first one ends at eight processors.
+        Board::Virt => (",gic-version=max", &[]),
+        _ => ("", &[]),
+    };
+    let board = format!("{name}{options},mem-merge=off,dump-guest-core=off");
+    ["-M".to_owned(), board].into_iter().chain(words(more)).collect()
+}
+
 /// Machine, processor, memory and kernel.
 fn fixed(machine: &Machine<'_>) -> Vec<String> {
-    let (accel, cpu) = match machine.acceleration {
+    let (accel, cpu) = match (machine.acceleration, machine.board) {
+        (Acceleration::Kvm, Board::Virt) => ("kvm".to_owned(), "host"),
         // A nested monitor is nothing a container asked for.
-        Acceleration::Kvm => ("kvm".to_owned(), "host,-vmx,-svm"),
+        (Acceleration::Kvm, _) => ("kvm".to_owned(), "host,-vmx,-svm"),
         _ => (format!("tcg,tb-size={TRANSLATION_MIB}"), "max"),
     };
+    let bits = match (machine.physical_bits, machine.acceleration) {
+        (None, _) => String::new(),
+        (Some(bits), Acceleration::Kvm) => format!(",host-phys-bits-limit={bits}"),
+        (Some(bits), _) => format!(",phys-bits={bits}"),
+    };
     // Without /proc the program finds itself, and from there its modules, by its name.
-    // Guest memory is neither merged with equal pages of others (KSM) nor part of a core dump.
-    let board = "q35,mem-merge=off,dump-guest-core=off";
-    let mut args =
-        words(&[machine.program, "-M", board, "-nodefaults", "-no-user-config", "-display", "none", "-vga"]);
+    let mut args = words(&[machine.program]);
+    args.extend(board(machine));
+    args.extend(words(&["-nodefaults", "-no-user-config", "-display", "none", "-vga"]));
     args.extend(words(&["none", "-no-reboot", "-m"]));
     args.extend([format!("{}M", machine.memory_mib), "-smp".to_owned(), machine.vcpus.to_string()]);
     args.extend(["-accel".to_owned(), accel]);
-    args.extend(words(&["-cpu", cpu, "-L", machine.data, "-sandbox"]));
+    args.extend(["-cpu".to_owned(), format!("{cpu}{bits}")]);
+    args.extend(words(&["-L", machine.data, "-sandbox"]));
     args.extend(words(&["on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]));
     args.extend(words(&["-kernel", "/guest/kernel"]));
     if machine.initrd {
@@ -136,17 +167,40 @@ fn fixed(machine: &Machine<'_>) -> Vec<String> {
 fn devices(machine: &Machine<'_>) -> Vec<String> {
     let mut args = Vec::new();
     if let Some(Tap { mac, mtu, .. }) = machine.tap {
-        args.extend(words(&["-netdev", "tap,id=net0,fd=3", "-device"]));
+        // Without `vhostforce` QEMU would go on without it, in silence.
+        let vhost = if machine.vhost { ",vhost=on,vhostforce=on" } else { "" };
+        args.extend(["-netdev".to_owned(), format!("tap,id=net0,fd=3{vhost}"), "-device".to_owned()]);
         // The guest's driver reads the MTU (VIRTIO_NET_F_MTU); its own default is 1500.
-        args.push(format!("virtio-net-pci,netdev=net0,mac={mac},host_mtu={mtu},romfile="));
+        args.push(format!(
+            "{},netdev=net0,mac={mac},host_mtu={mtu}{}",
+            model("net", machine.nic),
+            rom(machine.nic)
+        ));
     }
     if let Some(writable) = machine.disk_writable {
         let readonly = if writable { "" } else { ",readonly=on" };
         args.push("-drive".to_owned());
         args.push(format!("format=raw,if=none,id=hd0,file=/guest/disk0{readonly}"));
-        args.extend(words(&["-device", "virtio-blk-pci,drive=hd0"]));
+        args.extend(["-device".to_owned(), format!("{},drive=hd0", model("blk", machine.disk))]);
+    }
+    if let Some(ExitPort { base, size, .. }) = machine.exit_port {
+        args.extend(["-device".to_owned(), format!("isa-debug-exit,iobase={base:#x},iosize={size}")]);
     }
     args
+}
+
+/// A device of this model, with the options that make it so.
+fn model(kind: &str, model: DeviceModel) -> String {
+    match model {
+        DeviceModel::VirtioMmio => format!("virtio-{kind}-device"),
+        DeviceModel::VirtioPciModern => format!("virtio-{kind}-pci,disable-legacy=on,disable-modern=off"),
+        _ => format!("virtio-{kind}-pci"),
+    }
+}
+
+/// A PCI network device has a ROM to boot from, of which no guest has a use.
+fn rom(nic: DeviceModel) -> &'static str {
+    if nic == DeviceModel::VirtioMmio { "" } else { ",romfile=" }
 }
 
 fn words(words: &[&str]) -> Vec<String> {

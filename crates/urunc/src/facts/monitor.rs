@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::MonitorFacts;
+use urunc_plan::monitor::VHOST_NET;
 use urunc_plan::settings::Settings;
 
 use super::library;
@@ -30,6 +31,10 @@ pub fn find(name: &str, settings: &Settings) -> Result<Option<MonitorFacts>> {
     } else {
         PathBuf::from(configured)
     };
+    if settings.monitors.get(name).and_then(|monitor| monitor.vhost) == Some(true) {
+        let there = Path::new(VHOST_NET.path).exists();
+        ensure!(there, "monitors.{name}.vhost: no {}; load vhost_net, or set it to false", VHOST_NET.path);
+    }
     let key = if configured.is_empty() { String::new() } else { format!("monitors.{name}.path: ") };
     describe(name, &program, settings).with_context(|| format!("{key}{}", program.display())).map(Some)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use urunc_plan::{
     PlanError,
     error::quoted,
+    monitor::{self, Monitor},
     settings::{MonitorSettings, Settings},
 };
 
@@ -23,7 +24,8 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     for name in monitors.keys() {
         if MONITORS.contains(&name.as_str()) {
             let table = monitors.table(&name)?;
-            settings.monitors.insert(name, monitor(table, &mut monitors)?);
+            let found = monitor(table, &name, &mut monitors)?;
+            settings.monitors.insert(name, found);
         }
     }
     monitors.close(&mut file);
@@ -90,7 +92,8 @@ fn timestamps(file: &mut Table) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn monitor(mut table: Table, outer: &mut Table) -> Result<MonitorSettings, PlanError> {
+fn monitor(mut table: Table, name: &str, outer: &mut Table) -> Result<MonitorSettings, PlanError> {
+    let has_vhost = monitor::find(name).is_some_and(Monitor::has_vhost);
     let found = MonitorSettings {
         default_memory_mb: table.positive("default_memory_mb", 16 << 20)?.map(u64::from),
         default_vcpus: table.positive("default_vcpus", 1024)?,
@@ -98,9 +101,10 @@ fn monitor(mut table: Table, outer: &mut Table) -> Result<MonitorSettings, PlanE
         data_path: program(&mut table, "data_path")?,
         uid_range: uid_range(&mut table)?,
         machine: table.string("machine")?.unwrap_or_default(),
+        vhost: table.boolean("vhost")?,
         allow_emulation: table.boolean("allow_emulation")?,
     };
-    if table.boolean("vhost")? == Some(true) {
+    if found.vhost == Some(true) && !has_vhost {
         table.unused("vhost", "packets are copied by the monitor");
     }
     if table.string("socket_path")?.is_some() {

@@ -90,7 +90,7 @@ fn what_has_no_effect_is_said() {
     let cases = [
         ("timestamps.enabled = true", "timestamps.enabled: accepted, but"),
         ("log.syslog = true", "log.syslog: accepted, but"),
-        ("monitors.qemu.vhost = true", "monitors.qemu.vhost: accepted, but"),
+        ("monitors.spt.vhost = true", "monitors.spt.vhost: accepted, but"),
         ("monitors.qemu.socket_path = '/x'", "monitors.qemu.socket_path: accepted, but"),
         ("extra_binaries.virtiofsd.path = '/x'", "extra_binaries.virtiofsd.path: accepted, but"),
         ("extra_binaries.virtiofsd.options = '-x'", "extra_binaries.virtiofsd.options: accepted, but"),

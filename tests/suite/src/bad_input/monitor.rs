@@ -1,10 +1,11 @@
 //! Monitors that cannot be taken, and monitors that end too early, too late or not at all.
 
-use super::{Entry, create_is_refused, start_fails};
+use super::{Entry, create_is_refused, is_taken, start_fails};
 use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::Sandbox;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 pub(super) const CASES: &[Entry] = &[
     ("i-49-a-monitor-that-is-not-installed", |s| monitor(s, "/nonexistent/qemu", "/nonexistent/qemu")),
@@ -42,6 +43,16 @@ pub(super) const CASES: &[Entry] = &[
         fs::copy("/bin/true", &path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         monitor(s, &path.display().to_string(), "monitors.qemu.path");
+    }),
+    ("i-49-a-monitor-with-a-device-that-the-host-may-lack", |s| {
+        let bundle = linux_on_probe(s, &["probe=brief", "probe=qmp"]);
+        let settings = format!("{}vhost = true\n", fs::read_to_string(&s.settings).unwrap());
+        fs::write(&s.settings, settings).unwrap();
+        if Path::new("/dev/vhost-net").exists() {
+            is_taken(s, &bundle);
+        } else {
+            create_is_refused(s, &bundle, "monitors.qemu.vhost");
+        }
     }),
     ("i-49-a-monitor-by-relative-path", |s| monitor(s, "bin/qemu", "monitors.qemu.path")),
     ("i-50-a-monitor-that-exits-with-127", |s| {
