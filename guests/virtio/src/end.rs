@@ -2,7 +2,7 @@
 
 use core::hint;
 
-use crate::machine::{self, breakpoint, in8, out8, out16, set_interrupts, ticks};
+use crate::machine::{self, in8, out8, out16, set_interrupts, ticks, undefined};
 use crate::pci;
 use crate::registers::Registers;
 
@@ -72,8 +72,7 @@ pub fn reset() -> ! {
 pub fn triple_fault() -> ! {
     // SAFETY: that is the point.
     unsafe { set_interrupts(0, 0) };
-    breakpoint();
-    halt()
+    undefined()
 }
 
 /// Works for ever, and listens to nobody.

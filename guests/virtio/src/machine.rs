@@ -88,8 +88,8 @@ pub(crate) unsafe fn set_interrupts(limit: u16, table: u64) {
     unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
 }
 
-/// Raises the breakpoint exception.
-pub(crate) fn breakpoint() {
-    // SAFETY: there is a handler, or nothing shall come after it.
-    unsafe { asm!("int3") };
+/// Raises the exception of an undefined instruction.
+pub(crate) fn undefined() -> ! {
+    // SAFETY: nothing comes after it.
+    unsafe { asm!("ud2", options(noreturn)) };
 }
