@@ -22,6 +22,14 @@ pub(crate) fn out16(port: u16, value: u16) {
     unsafe { asm!("out dx, ax", in("ax") value, in("dx") port, options(nomem, nostack, preserves_flags)) };
 }
 
+/// Reads two bytes from a port.
+pub(crate) fn in16(port: u16) -> u16 {
+    let value: u16;
+    // SAFETY: a port is a device's, not the program's memory.
+    unsafe { asm!("in ax, dx", out("ax") value, in("dx") port, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// Reads four bytes from a port.
 pub(crate) fn in32(port: u16) -> u32 {
     let value: u32;
