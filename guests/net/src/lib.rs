@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arp;
+pub mod dialects;
 pub mod http;
 #[cfg(target_os = "none")]
 pub mod link;

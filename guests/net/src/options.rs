@@ -1,6 +1,5 @@
-//! The guest's addresses on its command line, as the runtime writes them for two kinds of guests: for `MirageOS`
-//! (`--ipv4=A/N --ipv4-gateway=G --ipv6=A/N --ipv6-gateway=G`) and for Linux
-//! (`ip=A:SERVER:G:MASK:HOST:DEVICE:AUTOCONF`, `ip6=A/N,G,NAMESERVER,HOST`).
+//! The guest's addresses on its command line, as the runtime writes them for `MirageOS`; for other guests see
+//! [`dialects`](crate::dialects).
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -61,84 +60,68 @@ impl fmt::Display for BadOption<'_> {
     }
 }
 
+/// Takes the value of a name, if the name is one of the dialect's; `None` when the value cannot be used.
+pub(crate) type Take = fn(&mut Options, name: &str, value: &str) -> Option<()>;
+
 impl Options {
-    /// Reads the options of `MirageOS` among the words of a command line; the others are the application's. The first
-    /// of several counts: the runtime's come first.
+    /// Reads the options of `MirageOS` among the words of a command line: `--ipv4=A/N --ipv4-gateway=G --ipv6=A/N
+    /// --ipv6-gateway=G`. The others are the application's. The first of several counts: the runtime's come first.
     ///
     /// # Errors
     /// A word whose value cannot be used, or no address.
     pub fn parse(cmdline: &str) -> Result<Self, BadOption<'_>> {
+        let options = Self::read(cmdline, mirage)?;
+        options.ok_or(BadOption::Missing("--ipv4=ADDRESS/PREFIX or --ipv6=ADDRESS/PREFIX"))
+    }
+
+    /// Reads the options of a dialect; `None` when there is no address.
+    pub(crate) fn read(cmdline: &str, take: Take) -> Result<Option<Self>, BadOption<'_>> {
         let mut options = Self::default();
-        for word in cmdline.split_ascii_whitespace() {
-            let Some((name, value)) = word.split_once('=') else { continue };
-            match name {
-                "--ipv4" => set(&mut options.ipv4, cidr(value, 32, is_unicast4), word)?,
-                "--ipv4-gateway" => set(&mut options.ipv4_gateway, address(value, is_unicast4), word)?,
-                "--ipv6" => set(&mut options.ipv6, cidr(value, 128, is_unicast6), word)?,
-                "--ipv6-gateway" => set(&mut options.ipv6_gateway, address(value, is_unicast6), word)?,
-                _ => {}
-            }
+        let mut words = cmdline.split_ascii_whitespace();
+        while let Some(word) = words.next() {
+            // Hermit's have their values in the next word.
+            let value = matches!(word, "-ip" | "-mask" | "-gateway").then(|| words.next()).flatten();
+            let Some((name, value)) = value.map(|value| (word, value)).or_else(|| word.split_once('='))
+            else {
+                continue;
+            };
+            take(&mut options, name, value).ok_or(BadOption::Value(word))?;
         }
-        options.some("--ipv4=ADDRESS/PREFIX or --ipv6=ADDRESS/PREFIX")
-    }
-
-    /// Reads the words `ip=` (kernel documentation, nfsroot) and `ip6=` of a Linux guest's command line, the first of
-    /// each.
-    ///
-    /// # Errors
-    /// A word whose value cannot be used, or no address.
-    pub fn linux(cmdline: &str) -> Result<Self, BadOption<'_>> {
-        let mut options = Self::default();
-        for word in cmdline.split_ascii_whitespace() {
-            let Some((name, value)) = word.split_once('=') else { continue };
-            match name {
-                "ip" if options.ipv4.is_none() => {
-                    let (own, gateway) = ip(value).ok_or(BadOption::Value(word))?;
-                    (options.ipv4, options.ipv4_gateway) = (Some(own), gateway);
-                }
-                "ip6" if options.ipv6.is_none() => {
-                    let (own, gateway) = ip6(value).ok_or(BadOption::Value(word))?;
-                    (options.ipv6, options.ipv6_gateway) = (Some(own), gateway);
-                }
-                _ => {}
-            }
-        }
-        options.some("ip=ADDRESS::GATEWAY:MASK:HOST:eth0:off or ip6=ADDRESS/PREFIX,GATEWAY")
-    }
-
-    fn some(self, what: &'static str) -> Result<Self, BadOption<'static>> {
-        let is_there = self.ipv4.is_some() || self.ipv6.is_some();
-        is_there.then_some(self).ok_or(BadOption::Missing(what))
+        let is_there = options.ipv4.is_some() || options.ipv6.is_some();
+        Ok(is_there.then_some(options))
     }
 }
 
-fn ip(value: &str) -> Option<(Cidr<Ipv4Addr>, Option<Ipv4Addr>)> {
-    let mut fields = value.split(':');
-    let own = address(fields.next()?, is_unicast4)?;
-    let gateway = match fields.nth(1)? {
-        "" => None,
-        value => Some(address(value, is_unicast4)?),
-    };
-    let mask = fields.next()?.parse::<Ipv4Addr>().ok()?.to_bits();
-    let prefix = mask.leading_ones() as u8;
-    // Ones, then zeros.
-    (mask.count_zeros() == mask.trailing_zeros()).then_some((Cidr { address: own, prefix }, gateway))
+fn mirage(options: &mut Options, name: &str, value: &str) -> Option<()> {
+    match name {
+        "--ipv4" => set(&mut options.ipv4, cidr4(value)),
+        "--ipv4-gateway" => set(&mut options.ipv4_gateway, address4(value)),
+        "--ipv6" => set(&mut options.ipv6, cidr6(value)),
+        "--ipv6-gateway" => set(&mut options.ipv6_gateway, address6(value)),
+        _ => Some(()),
+    }
 }
 
-fn ip6(value: &str) -> Option<(Cidr<Ipv6Addr>, Option<Ipv6Addr>)> {
-    let mut fields = value.split(',');
-    let own = cidr(fields.next()?, 128, is_unicast6)?;
-    let gateway = match fields.next() {
-        None | Some("") => None,
-        Some(value) => Some(address(value, is_unicast6)?),
-    };
-    Some((own, gateway))
+/// The first value counts, but all must be some.
+pub(crate) fn set<T>(option: &mut Option<T>, value: Option<T>) -> Option<()> {
+    option.get_or_insert(value?);
+    Some(())
 }
 
-fn set<'a, T>(option: &mut Option<T>, value: Option<T>, word: &'a str) -> Result<(), BadOption<'a>> {
-    let value = value.ok_or(BadOption::Value(word))?;
-    option.get_or_insert(value);
-    Ok(())
+pub(crate) fn cidr4(value: &str) -> Option<Cidr<Ipv4Addr>> {
+    cidr(value, 32, is_unicast4)
+}
+
+pub(crate) fn cidr6(value: &str) -> Option<Cidr<Ipv6Addr>> {
+    cidr(value, 128, is_unicast6)
+}
+
+pub(crate) fn address4(value: &str) -> Option<Ipv4Addr> {
+    address(value, is_unicast4)
+}
+
+pub(crate) fn address6(value: &str) -> Option<Ipv6Addr> {
+    address(value, is_unicast6)
 }
 
 fn cidr<A: FromStr + Copy>(value: &str, longest: u8, usable: fn(A) -> bool) -> Option<Cidr<A>> {
@@ -180,7 +163,6 @@ mod tests {
     #[test]
     fn without_an_address_there_is_no_network() {
         assert!(matches!(Options::parse("--ipv4-gateway=10.0.0.1 serve"), Err(BadOption::Missing(_))));
-        assert!(matches!(Options::linux("panic=-1 --ipv4=10.0.0.2/24"), Err(BadOption::Missing(_))));
     }
 
     #[test]
@@ -208,42 +190,6 @@ mod tests {
         ] {
             let line = std::format!("{word} serve");
             assert_eq!(Options::parse(&line), Err(BadOption::Value(word)));
-        }
-    }
-
-    #[test]
-    fn a_linux_guests_words_are_the_runtimes() {
-        let line = "panic=-1 console=ttyS0 ip=10.0.0.2::10.0.0.1:255.255.255.0:urunc:eth0:off:8.8.8.8 \
-                    ip6=fd00::2/64,fe80::1,,urunc ip=10.0.0.3::::: init=/http --";
-        let expected = Options {
-            ipv4: Some(Cidr { address: Ipv4Addr::new(10, 0, 0, 2), prefix: 24 }),
-            ipv4_gateway: Some(Ipv4Addr::new(10, 0, 0, 1)),
-            ipv6: Some(Cidr { address: "fd00::2".parse().unwrap(), prefix: 64 }),
-            ipv6_gateway: Some("fe80::1".parse().unwrap()),
-        };
-        assert_eq!(Options::linux(line), Ok(expected));
-        let alone = Options::linux("ip=10.0.0.2:::255.255.255.255:a:eth0:off ip6=fd00::2/64,,,a").unwrap();
-        assert_eq!((alone.ipv4.map(|own| own.prefix), alone.ipv4_gateway), (Some(32), None));
-        assert_eq!((alone.ipv6.map(|own| own.prefix), alone.ipv6_gateway), (Some(64), None));
-        assert_eq!(Options::linux("ip=10.0.0.2:::0.0.0.0").unwrap().ipv4.map(|own| own.prefix), Some(0));
-    }
-
-    #[test]
-    fn a_linux_guests_word_that_is_no_address_is_named() {
-        for word in [
-            "ip=",
-            "ip=dhcp",
-            "ip=10.0.0.2",
-            "ip=10.0.0.2:::",
-            "ip=10.0.0.2:::255.0.255.0",
-            "ip=10.0.0.2::x:255.255.255.0",
-            "ip=224.0.0.1:::255.255.255.0",
-            "ip6=fd00::2",
-            "ip6=fd00::2/129,,",
-            "ip6=fd00::2/64,10.0.0.1",
-        ] {
-            let line = std::format!("console=ttyS0 {word} --");
-            assert_eq!(Options::linux(&line), Err(BadOption::Value(word)));
         }
     }
 }

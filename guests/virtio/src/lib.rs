@@ -23,6 +23,8 @@ pub mod net;
 #[cfg(target_os = "none")]
 mod pci;
 #[cfg(target_os = "none")]
+pub mod platform;
+#[cfg(target_os = "none")]
 mod queue;
 #[cfg(target_os = "none")]
 mod registers;

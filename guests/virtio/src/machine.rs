@@ -22,6 +22,14 @@ pub(crate) fn out16(port: u16, value: u16) {
     unsafe { asm!("out dx, ax", in("ax") value, in("dx") port, options(nomem, nostack, preserves_flags)) };
 }
 
+/// Reads two bytes from a port.
+pub(crate) fn in16(port: u16) -> u16 {
+    let value: u16;
+    // SAFETY: a port is a device's, not the program's memory.
+    unsafe { asm!("in ax, dx", out("ax") value, in("dx") port, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// Reads four bytes from a port.
 pub(crate) fn in32(port: u16) -> u32 {
     let value: u32;
@@ -88,8 +96,8 @@ pub(crate) unsafe fn set_interrupts(limit: u16, table: u64) {
     unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
 }
 
-/// Raises the breakpoint exception.
-pub(crate) fn breakpoint() {
-    // SAFETY: there is a handler, or nothing shall come after it.
-    unsafe { asm!("int3") };
+/// Raises the exception of an undefined instruction.
+pub(crate) fn undefined() -> ! {
+    // SAFETY: nothing comes after it.
+    unsafe { asm!("ud2", options(noreturn)) };
 }

@@ -5,6 +5,8 @@ use core::hint;
 use guest::Port;
 use virtio::clock::Clock;
 use virtio::net::Net;
+use virtio::platform::Platform;
+use virtio::{end, println};
 
 /// A reply often comes so soon that no sleep is worth its interrupt, nanoseconds.
 const AWAKE: u64 = 50_000;
@@ -12,16 +14,34 @@ const AWAKE: u64 = 50_000;
 const NAP: u64 = 100_000;
 const SLEEP: u64 = 5_000_000;
 
-/// The device and the clock.
+/// Time between looks at the power button, nanoseconds.
+const LOOK: u64 = 10_000_000;
+
+/// The device and the clock, and somebody's finger on the power button.
 pub(crate) struct Wire {
     net: Net,
     clock: Clock,
+    platform: Platform,
+    next_look: u64,
 }
 
 impl Wire {
     /// This device.
     pub(crate) fn new(net: Net) -> Self {
-        Self { net, clock: Clock::start() }
+        let platform = Platform::find();
+        platform.watch_button();
+        Self { net, clock: Clock::start(), platform, next_look: 0 }
+    }
+
+    /// Powers the machine off when it is asked to.
+    fn look(&mut self, now: u64) {
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            if self.platform.is_button_pressed() {
+                println!("http: power button");
+                end::power_off();
+            }
+        }
     }
 }
 
@@ -35,6 +55,7 @@ impl Port for Wire {
     }
 
     fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+        self.look(self.clock.now());
         self.net.receive(buffer)
     }
 
@@ -61,6 +82,7 @@ impl Port for Wire {
         let mut sleep = NAP;
         while !self.net.is_ready() {
             let now = self.now();
+            self.look(now);
             if now >= deadline {
                 return;
             }

@@ -58,7 +58,7 @@ fn connect(guest: impl Into<IpAddr>) -> Client {
     let guest = SocketAddr::new(guest.into(), 80);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if std::net::TcpStream::connect_timeout(&guest, Duration::from_secs(1)).is_ok() {
+        if std::net::TcpStream::connect_timeout(&guest, Duration::from_millis(200)).is_ok() {
             return Client::connect(guest);
         }
         assert!(Instant::now() < deadline, "{guest} cannot be reached");

@@ -109,6 +109,8 @@ impl Device {
         if !(0..PATIENCE).any(|_| device.status() == 0) {
             return Err("it does not reset");
         }
+        // One bit after the other: Firecracker takes no other way.
+        device.set_status(ACKNOWLEDGE);
         device.set_status(ACKNOWLEDGE | DRIVER);
         let offered = u64::from(device.features(1)) << 32 | u64::from(device.features(0));
         let features = offered & (wanted | VERSION_1);
