@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::attach::{self, Connection};
 use crate::error::excerpt;
 use crate::guest::Boot;
+use crate::input::KvmFacts;
 use crate::launch::{
     Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
 };
@@ -51,7 +52,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         attach: manifest(req, net.map_or(Connection::Unknown, |_| Connection::Known(tap.as_ref())))?,
         ..machine
     };
-    fits(pair, &machine)?;
+    pair.monitor.check(&machine)?;
     let exec = pair.monitor.render(&machine);
     let nodes = nodes(pair, &machine);
     let mounts = if pair.boot == BootProtocol::Program {
@@ -100,7 +101,6 @@ fn accelerate(
     host: &HostFacts,
     settings: &MonitorSettings,
 ) -> Result<(Acceleration, Option<Notice>), PlanError> {
-    use crate::input::KvmFacts;
     if !pair.monitor.accelerated() {
         return Ok((Acceleration::None, None));
     }
@@ -115,8 +115,23 @@ fn accelerate(
         let why = format!("{why}, and monitors.{name}.allow_emulation is false");
         return Err(PlanError::Host { why });
     }
+    if pair.monitor.needs_kvm() {
+        return with_kvm_only(pair, host.kvm);
+    }
     let text = format!("{name} emulates the guest, which is slow: {why}");
     Ok((Acceleration::Emulation, Some(Notice { warn: true, text })))
+}
+
+/// What a monitor that cannot emulate does without a good `/dev/kvm`: a device that emulates is slow, but a device.
+fn with_kvm_only(pair: Pair, kvm: KvmFacts) -> Result<(Acceleration, Option<Notice>), PlanError> {
+    let name = pair.monitor.name();
+    if kvm == KvmFacts::Emulated {
+        let text = format!("/dev/kvm only emulates instructions: {name} is slow, and few guests run");
+        return Ok((Acceleration::Kvm, Some(Notice { warn: true, text })));
+    }
+    let why =
+        format!("/dev/kvm cannot be opened, and {name} runs no guest without it; load kvm_intel or kvm_amd");
+    Err(PlanError::Host { why })
 }
 
 /// What the request says and this pair has no use for.
@@ -183,19 +198,6 @@ fn leaves_frames(pair: Pair, settings: Option<&MonitorSettings>) -> bool {
         && settings.and_then(|settings| settings.vhost) == Some(true)
 }
 
-/// The monitor itself adds to a command line, and what it does not take whole it cuts or refuses after the start.
-fn fits(pair: Pair, machine: &Machine<'_>) -> Result<(), PlanError> {
-    let (name, bytes, most) =
-        (pair.monitor.name(), machine.cmdline.len(), pair.monitor.longest_cmdline(machine));
-    if bytes <= most {
-        return Ok(());
-    }
-    let why = format!(
-        "{bytes} bytes; {name} takes at most {most} with these devices; shorten process.args or process.env"
-    );
-    Err(PlanError::Cmdline { why })
-}
-
 /// A limit of the monitor, not of the container.
 fn capped(memory: &Memory, pair: Pair) -> Option<Notice> {
     let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
@@ -230,17 +232,7 @@ fn machine<'a>(
     let name = pair.monitor.name();
     let settings = req.settings.monitors.get(name);
     let program = match (pair.monitor.program(&host.arch), &host.monitor) {
-        (None, _) => {
-            if settings.is_some_and(|settings| !settings.path.is_empty())
-                && pair.boot != BootProtocol::Program
-            {
-                let key = format!("monitors.{name}.path");
-                let why =
-                    format!("external {name} monitors are not built yet; remove it, {name} is built in");
-                return Err(PlanError::Setting { key, why });
-            }
-            ""
-        }
+        (None, _) => "",
         (Some(_), Some(facts)) => facts.path.as_str(),
         (Some(program), None) => {
             let why =

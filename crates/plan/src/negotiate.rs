@@ -63,6 +63,7 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
     let (Some(guest), Some(monitor)) = (guest::find(guest), monitor::find(monitor)) else {
         return Err(PlanError::key("unikernelType", "unknown"));
     };
+    let monitor = external(req, monitor);
     let board = board(req, guest, monitor)?;
     let (wants, offers) = (guest.wants(), monitor.offers(board));
     let known = protocols(&wants, &offers);
@@ -72,6 +73,12 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
     let pair = Pair { guest, monitor, boot, board, wants, offers };
     storage(req, &pair)?;
     Ok(pair)
+}
+
+/// A program that the operator names takes the place of a monitor that is built in.
+fn external(req: &Request, monitor: &'static dyn Monitor) -> &'static dyn Monitor {
+    let named = req.settings.monitors.get(monitor.name()).is_some_and(|settings| !settings.path.is_empty());
+    monitor.external().filter(|_| named).unwrap_or(monitor)
 }
 
 /// Refuses an `unikernelType` that is not in the registry.
