@@ -40,7 +40,12 @@ pub fn connect(
         let owner = Owner { id: tap.alias.clone(), pid, start_time: status.start_time };
         match net::connect(netns.as_fd(), tap, &owner.to_string()) {
             Err(error) if attempt < ATTEMPTS && net::overtaken(&error) => attempt += 1,
-            connected => return Ok((plan, Some(connected.context("network")?))),
+            connected => {
+                let fd = connected.context("network")?;
+                // One at a time may have a tap open.
+                let passed = (!tap.persistent).then_some(fd);
+                return Ok((plan, passed));
+            }
         }
     }
 }

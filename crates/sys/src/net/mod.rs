@@ -110,6 +110,9 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
             routed::connect(&mut socket, netns, (tap, index), routed, alias)?;
         }
     }
+    if tap.persistent {
+        tap::keep(&fd, tap)?;
+    }
     Ok(fd)
 }
 
