@@ -44,7 +44,7 @@ check: lint test-guests
 
 # What the guests do without a device, on the host.
 test-guests:
-	$(GUESTS) test --locked --package net --lib --target $(TARGET)
+	$(GUESTS) test --locked --package net --package virtio --lib --target $(TARGET)
 
 test:
 	scripts/install-deps.sh

@@ -227,6 +227,11 @@ fn check(kind: Kind, key: &str, value: &str) -> Result<(), PlanError> {
     }
 }
 
+/// Judges the path of a file in the image; a request may have come from elsewhere than its keys.
+pub(crate) fn file_of_image(key: &str, path: &str) -> Result<(), PlanError> {
+    check(Kind::File, key, path)
+}
+
 /// Why a path of the image is refused: it must match `^[A-Za-z0-9._/-]+$` and be clean.
 fn path_fault(path: &str, directory: bool) -> Option<&'static str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-');

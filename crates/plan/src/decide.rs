@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::attach::{self, Connection};
-use crate::error::excerpt;
 use crate::guest::Boot;
-use crate::launch::{
-    Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Memory, Mode, Notice, Root, Tap,
-};
+use crate::launch::{Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Mode, Notice, Root, Tap};
 use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
 use crate::memory;
 use crate::monitor::{Device, VHOST_NET};
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
-    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, cgroup, command, devices, jail, mounts,
-    namespaces, network, provenance, seccomp,
+    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, acceleration, cgroup, command, devices, jail,
+    mounts, namespaces, network, notices, provenance, seccomp,
 };
 
 /// State annotation that says who executes the guest.
@@ -31,14 +28,12 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     negotiate::kernel(req, host, &pair)?;
     let settings = req.settings.monitors.get(pair.monitor.name()).cloned().unwrap_or_default();
     let (args, mut notices) = words(req)?;
-    let (acceleration, emulated) = accelerate(pair, host, &settings)?;
+    let (acceleration, emulated) = acceleration::of(pair, host, &settings)?;
     notices.extend(emulated);
-    notices.extend(remarks(req, pair, acceleration));
-    notices.extend(remark(host, pair));
     let memory = memory::of(req, &pair, acceleration, &settings)?;
+    notices.extend(notices::of(req, host, pair, acceleration, &memory));
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
     notices.extend(notice);
-    notices.extend(capped(&memory, pair));
     let tap = net.map(|net| connect(req, net, pair, &identity)).transpose()?.flatten();
     notices.extend(net.zip(tap.as_ref()).and_then(|(net, tap)| network::left_out(net, tap)));
     let machine = machine(req, host, pair, &args)?;
@@ -51,7 +46,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         attach: manifest(req, net.map_or(Connection::Unknown, |_| Connection::Known(tap.as_ref())))?,
         ..machine
     };
-    fits(pair, &machine)?;
+    pair.monitor.check(&machine)?;
     let exec = pair.monitor.render(&machine);
     let nodes = nodes(pair, &machine);
     let mounts = if pair.boot == BootProtocol::Program {
@@ -94,64 +89,6 @@ fn words(req: &Request) -> Result<(Vec<String>, Vec<Notice>), PlanError> {
     Ok((args, notice.into_iter().collect()))
 }
 
-/// Who executes the guest, and a warning when it is not the CPU.
-fn accelerate(
-    pair: Pair,
-    host: &HostFacts,
-    settings: &MonitorSettings,
-) -> Result<(Acceleration, Option<Notice>), PlanError> {
-    use crate::input::KvmFacts;
-    if !pair.monitor.accelerated() {
-        return Ok((Acceleration::None, None));
-    }
-    let why = match host.kvm {
-        KvmFacts::Usable => return Ok((Acceleration::Kvm, None)),
-        KvmFacts::Emulated => "/dev/kvm only emulates instructions",
-        KvmFacts::Absent => "/dev/kvm cannot be opened",
-        KvmFacts::Unprobed => "/dev/kvm was not probed",
-    };
-    let name = pair.monitor.name();
-    if settings.allow_emulation == Some(false) {
-        let why = format!("{why}, and monitors.{name}.allow_emulation is false");
-        return Err(PlanError::Host { why });
-    }
-    let text = format!("{name} emulates the guest, which is slow: {why}");
-    Ok((Acceleration::Emulation, Some(Notice { warn: true, text })))
-}
-
-/// What nobody said and was found, what somebody said for nothing, and what is known of the version.
-fn remarks(req: &Request, pair: Pair, acceleration: Acceleration) -> Vec<Notice> {
-    let found =
-        req.image.found.iter().map(|(key, text)| Notice { warn: false, text: format!("{key}: {text}") });
-    let mut notices: Vec<_> = found.collect();
-    notices.extend(unused(req, pair));
-    notices.extend(negotiate::troubles(req, &pair, acceleration));
-    notices
-}
-
-/// What the request says and this pair has no use for.
-fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
-    let guest = pair.guest.name();
-    let mut texts = Vec::new();
-    if !req.image.version.is_empty() && !pair.guest.uses_version() {
-        texts.push(format!("unikernelVersion {} has no meaning for {guest}", excerpt(&req.image.version)));
-    }
-    if !req.image.block_mount_point.is_empty() && !pair.guest.uses_mount_point() {
-        let path = excerpt(&req.image.block_mount_point);
-        texts.push(format!("blkMntPoint {path} has no meaning for {guest}"));
-    }
-    let solo5 = [("solo5NetDev", &req.image.solo5_net), ("solo5BlkDev", &req.image.solo5_block)];
-    for (key, value) in solo5 {
-        if !value.is_empty() && manifest_of(req).is_none() {
-            texts.push(format!("{key} {} has no meaning for {guest}", excerpt(value)));
-        }
-    }
-    if let Some(label) = req.selinux.as_deref().filter(|label| !label.is_empty()) {
-        texts.push(format!("process.selinuxLabel {} is not applied", excerpt(label)));
-    }
-    texts.into_iter().map(|text| Notice { warn: false, text }).collect()
-}
-
 /// Device nodes of the private root.
 fn nodes(pair: Pair, machine: &Machine<'_>) -> Vec<Device> {
     let own = pair.monitor.devices(machine.acceleration);
@@ -165,33 +102,9 @@ fn leaves_frames(pair: Pair, settings: Option<&MonitorSettings>) -> bool {
         && settings.and_then(|settings| settings.vhost) == Some(true)
 }
 
-/// The monitor itself adds to a command line, and what it does not take whole it cuts or refuses after the start.
-fn fits(pair: Pair, machine: &Machine<'_>) -> Result<(), PlanError> {
-    let (name, bytes, most) =
-        (pair.monitor.name(), machine.cmdline.len(), pair.monitor.longest_cmdline(machine));
-    if bytes <= most {
-        return Ok(());
-    }
-    let why = format!(
-        "{bytes} bytes; {name} takes at most {most} with these devices; shorten process.args or process.env"
-    );
-    Err(PlanError::Cmdline { why })
-}
-
-/// A limit of the monitor, not of the container.
-fn capped(memory: &Memory, pair: Pair) -> Option<Notice> {
-    let text = format!("{} gives a guest at most {} MiB", pair.monitor.name(), memory.guest_mib);
-    (memory.guest_mib == pair.offers.most_ram_mib).then_some(Notice { warn: false, text })
-}
-
-fn remark(host: &HostFacts, pair: Pair) -> Option<Notice> {
-    let text = pair.monitor.remark(host.monitor.as_ref()?)?;
-    Some(Notice { warn: true, text })
-}
-
 /// The connection, if this guest can have one.
 fn connect(req: &Request, net: &NetFacts, pair: Pair, identity: &Identity) -> Result<Option<Tap>, PlanError> {
-    let declared = manifest_of(req).is_none_or(|image| image.devices.iter().any(|device| device.net));
+    let declared = req.manifest().is_none_or(|image| image.devices.iter().any(|device| device.net));
     if pair.nic().is_none() || !declared {
         return Ok(None);
     }
@@ -216,17 +129,7 @@ fn machine<'a>(
     let name = pair.monitor.name();
     let settings = req.settings.monitors.get(name);
     let program = match (pair.monitor.program(&host.arch), &host.monitor) {
-        (None, _) => {
-            if settings.is_some_and(|settings| !settings.path.is_empty())
-                && pair.boot != BootProtocol::Program
-            {
-                let key = format!("monitors.{name}.path");
-                let why =
-                    format!("external {name} monitors are not built yet; remove it, {name} is built in");
-                return Err(PlanError::Setting { key, why });
-            }
-            ""
-        }
+        (None, _) => "",
         (Some(_), Some(facts)) => facts.path.as_str(),
         (Some(program), None) => {
             let why =
@@ -295,12 +198,8 @@ fn vcpus(pair: Pair, settings: &MonitorSettings) -> Result<u32, PlanError> {
     }
 }
 
-fn manifest_of(req: &Request) -> Option<&crate::solo5::Solo5Image> {
-    req.kernel.as_ref()?.solo5.as_ref()
-}
-
 fn manifest(req: &Request, net: Connection<'_>) -> Result<Vec<Attach>, PlanError> {
-    manifest_of(req).map_or(Ok(Vec::new()), |image| attach::attach(req, image, net))
+    req.manifest().map_or(Ok(Vec::new()), |image| attach::attach(req, image, net))
 }
 
 /// The devices of the jail, and those a terminal needs.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::annotations::file_of_image;
 use crate::error::excerpt;
 use crate::input::{NamespaceKind, Rlimit};
 use crate::launch::{Base, Bind, Dir, FsMount, Identity, ImageFile, Notice, Root};
@@ -28,7 +29,7 @@ pub fn root(
     if boot == BootProtocol::Program {
         return ordinary(req, nodes, mounts);
     }
-    let builtin = boot == BootProtocol::Solo5Spt;
+    let builtin = boot == BootProtocol::Solo5Spt && host.monitor.is_none();
     let mut root = Root { propagation: propagation(req)?, devices: paths(nodes), mounts, ..Root::default() };
     root.image_files = image_files(req, builtin)?;
     if req.terminal {
@@ -142,6 +143,11 @@ fn image_files(req: &Request, builtin: bool) -> Result<Vec<ImageFile>, PlanError
         Err(PlanError::File { file: format!("{key} {}", excerpt(path)), why })
     };
     let image = &req.image;
+    for (key, path) in [("binary", &image.binary), ("initrd", &image.initrd), ("block", &image.block)] {
+        if !path.is_empty() {
+            file_of_image(key, path)?;
+        }
+    }
     let mut files = vec![file("binary", &image.binary, "kernel", false)];
     if !image.initrd.is_empty() {
         match req.initrd_bytes {

@@ -2,6 +2,7 @@
 //! the two registries.
 #![forbid(unsafe_code)]
 
+mod acceleration;
 pub mod annotations;
 pub mod attach;
 pub mod bpf;
@@ -27,6 +28,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod negotiate;
 pub mod network;
+mod notices;
 pub mod ordinary;
 pub mod provenance;
 pub mod read;

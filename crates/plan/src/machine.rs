@@ -120,7 +120,7 @@ pub enum Addressing {
 pub struct Wants {
     /// Boot protocols it knows, in order of preference.
     pub boot: &'static [BootProtocol],
-    /// Boards it runs on, in order of preference; those with one board only are always taken.
+    /// Boards it runs on, in order of preference.
     pub boards: &'static [Board],
     /// Network device models it drives; empty: it has no network.
     pub nics: &'static [DeviceModel],
@@ -148,7 +148,7 @@ impl Wants {
     /// Nothing: what a guest's own list is completed with.
     pub const NOTHING: Self = Self {
         boot: &[],
-        boards: &[],
+        boards: &[Board::Own],
         nics: &[],
         addressing: Addressing::Own,
         nameservers: false,

@@ -70,6 +70,7 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
     let (Some(guest), Some(monitor)) = (guest::find(guest), monitor::find(monitor)) else {
         return Err(PlanError::key("unikernelType", "unknown"));
     };
+    let monitor = external(req, monitor);
     let board = board(req, guest, monitor)?;
     let (wants, offers) = (guest.wants(), monitor.offers(board));
     let known = protocols(&wants, &offers);
@@ -79,6 +80,12 @@ pub fn pair(req: &Request) -> Result<Pair, PlanError> {
     let pair = Pair { guest, monitor, boot, board, wants, offers };
     storage(req, &pair)?;
     Ok(pair)
+}
+
+/// A program that the operator names takes the place of a monitor that is built in.
+fn external(req: &Request, monitor: &'static dyn Monitor) -> &'static dyn Monitor {
+    let named = req.settings.monitors.get(monitor.name()).is_some_and(|settings| !settings.path.is_empty());
+    monitor.external().filter(|_| named).unwrap_or(monitor)
 }
 
 /// Refuses an `unikernelType` that is not in the registry.
@@ -127,7 +134,7 @@ fn check(
 /// Boards of the monitor on which the guest can run, in the guest's order of preference.
 fn boards(guest: &dyn Guest, monitor: &dyn Monitor) -> Vec<Board> {
     let (wants, offered) = (guest.wants(), monitor.boards());
-    let wanted = std::iter::once(Board::Own).chain(wants.boards.iter().copied());
+    let wanted = wants.boards.iter().copied();
     wanted
         .filter(|board| offered.contains(board) && lack(&wants, &monitor.offers(*board)).is_none())
         .collect()
@@ -172,11 +179,17 @@ fn board(req: &Request, guest: &dyn Guest, monitor: &dyn Monitor) -> Result<Boar
         let why = if fitting == [Board::Own] {
             format!("{} has one machine only; remove it", monitor.name())
         } else {
-            let known: Vec<_> = fitting.iter().map(|board| board.name()).collect();
-            format!("{} does not run on {}; known: {}", guest.name(), excerpt(chosen), known.join(", "))
+            let known = names(&fitting);
+            format!("{} does not run on {}; known: {known}", guest.name(), excerpt(chosen))
         };
         PlanError::Setting { key: format!("monitors.{}.machine", monitor.name()), why }
     })
+}
+
+/// Of boards that have one.
+fn names(boards: &[Board]) -> String {
+    let names: Vec<_> = boards.iter().map(|board| board.name()).filter(|name| !name.is_empty()).collect();
+    names.join(", ")
 }
 
 fn protocols(wants: &Wants, offers: &Offers) -> Vec<BootProtocol> {
@@ -186,11 +199,11 @@ fn protocols(wants: &Wants, offers: &Offers) -> Vec<BootProtocol> {
 /// The refusal of a pair: what is missing, and which monitors have it.
 fn misfit(guest: &dyn Guest, monitor: &dyn Monitor) -> PlanError {
     let (name, wants) = (monitor.name(), guest.wants());
-    // Of the boards that it would take; the last one says what all lack.
-    let wanted = |board: &&Board| **board == Board::Own || wants.boards.contains(board);
+    // Of the boards that it would take.
+    let wanted = |board: &&Board| wants.boards.contains(board);
     let lacks =
         monitor.boards().iter().filter(wanted).find_map(|board| lack(&wants, &monitor.offers(*board)));
-    let lacks = lacks.unwrap_or_else(|| "runs on another board".to_owned());
+    let lacks = lacks.unwrap_or_else(|| format!("has run on {} only", names(wants.boards)));
     let works = monitor::ALL.iter().filter(|other| !boards(guest, **other).is_empty());
     let works: Vec<_> = works.map(|other| other.name()).collect();
     let way = if works.is_empty() {

@@ -154,7 +154,8 @@ fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<(OwnedFd, u32), Failure
     let mut keep = vec![init.listener.as_fd(), create, signals.as_fd()];
     keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
     let preserved = match &init.plan.exec {
-        Exec::Program(program) if program.fds.is_empty() => init.preserve_fds,
+        // What an engine hands to a container is for its program, not for a monitor.
+        Exec::Program(program) if program.stderr == Stderr::Container => init.preserve_fds,
         _ => 0,
     };
     process::close_all_but(&keep, preserved).step("descriptors")?;

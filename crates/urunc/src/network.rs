@@ -9,7 +9,7 @@ use urunc_plan::error::abridged;
 use urunc_plan::input::NatFacts;
 use urunc_plan::network::Owner;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
-use urunc_sys::{SysError, net};
+use urunc_sys::net;
 
 use crate::facts::monitor;
 use crate::state::{Container, Record, Status};
@@ -39,14 +39,15 @@ pub fn connect(
         let pid = status.pid.unsigned_abs();
         let owner = Owner { id: tap.alias.clone(), pid, start_time: status.start_time };
         match net::connect(netns.as_fd(), tap, &owner.to_string()) {
-            Err(error) if attempt < ATTEMPTS && overtaken(&error) => attempt += 1,
-            connected => return Ok((plan, Some(connected.context("network")?))),
+            Err(error) if attempt < ATTEMPTS && net::overtaken(&error) => attempt += 1,
+            connected => {
+                let fd = connected.context("network")?;
+                // One at a time may have a tap open.
+                let passed = (!tap.persistent).then_some(fd);
+                return Ok((plan, passed));
+            }
         }
     }
-}
-
-fn overtaken(error: &SysError) -> bool {
-    matches!(error.source.kind(), ErrorKind::AlreadyExists | ErrorKind::ResourceBusy)
 }
 
 /// Facts of the container's network namespace, read as late as possible: engines configure it after create.

@@ -5,10 +5,13 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arp;
+pub mod dialects;
 pub mod http;
 #[cfg(target_os = "none")]
 pub mod link;
 pub mod options;
+#[cfg(target_os = "none")]
+pub mod server;
 #[cfg(target_os = "none")]
 pub mod stack;
 mod text;

@@ -1,8 +1,8 @@
-//! A Solo5 network device as smoltcp wants one.
+//! A port as smoltcp wants a device.
 
+use guest::Port;
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
-use solo5::manifest::Entry;
 
 use crate::arp::Arp;
 
@@ -25,41 +25,52 @@ impl Frames {
 }
 
 /// The device.
-pub struct Link {
-    device: &'static Entry,
+pub struct Link<P> {
+    pub(crate) port: P,
     frames: &'static mut Frames,
     arp: Option<Arp>,
 }
 
-impl Link {
-    /// The device with the place for its frames.
-    pub fn new(device: &'static Entry, frames: &'static mut Frames, arp: Option<Arp>) -> Self {
-        Self { device, frames, arp }
+impl<P: Port> Link<P> {
+    /// The port with the place for its frames.
+    pub fn new(port: P, frames: &'static mut Frames, arp: Option<Arp>) -> Self {
+        Self { port, frames, arp }
     }
 }
 
-impl Device for Link {
-    type RxToken<'a> = Received<'a>;
-    type TxToken<'a> = Sender<'a>;
+impl<P: Port> Device for Link<P> {
+    type RxToken<'a>
+        = Received<'a>
+    where
+        P: 'a;
+    type TxToken<'a>
+        = Sender<'a, P>
+    where
+        P: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sender<'_>)> {
+    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sender<'_, P>)> {
+        // What comes may have to be answered at once.
+        if !self.port.can_send() {
+            return None;
+        }
         let Frames { received, sent } = &mut *self.frames;
         let len = loop {
-            let frame = self.device.receive(received)?;
+            let frame = self.port.receive(received)?;
             let Some(answer) = self.arp.and_then(|arp| arp.answer(frame)) else { break frame.len() };
-            self.device.send(&answer);
+            self.port.send(&answer);
         };
-        Some((Received(&received[..len]), Sender { device: self.device, buffer: sent, arp: self.arp }))
+        Some((Received(&received[..len]), Sender { port: &mut self.port, buffer: sent, arp: self.arp }))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Sender<'_>> {
-        Some(Sender { device: self.device, buffer: &mut self.frames.sent, arp: self.arp })
+    fn transmit(&mut self, _: Instant) -> Option<Sender<'_, P>> {
+        let Self { port, frames, arp } = self;
+        port.can_send().then_some(Sender { port, buffer: &mut frames.sent, arp: *arp })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = usize::from(self.device.mtu().min(LARGEST_MTU)) + HEADER;
+        capabilities.max_transmission_unit = usize::from(self.port.mtu().min(LARGEST_MTU)) + HEADER;
         capabilities
     }
 }
@@ -75,21 +86,20 @@ impl phy::RxToken for Received<'_> {
 }
 
 /// The chance to send a frame.
-pub struct Sender<'a> {
-    device: &'static Entry,
+pub struct Sender<'a, P> {
+    port: &'a mut P,
     buffer: &'a mut [u8; FRAME],
     arp: Option<Arp>,
 }
 
-impl phy::TxToken for Sender<'_> {
+impl<P: Port> phy::TxToken for Sender<'_, P> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let frame = &mut self.buffer[..len];
         let result = f(frame);
         if let Some(arp) = self.arp {
             arp.hide(frame);
         }
-        // A frame that the host does not take is lost, as on any wire.
-        self.device.send(frame);
+        self.port.send(frame);
         result
     }
 }

@@ -2,22 +2,20 @@
 
 use core::fmt::Write as _;
 
+use guest::Port;
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv6Address};
-use solo5::{BootInfo, clock, println, sleep_until};
 
 use crate::Text;
 use crate::arp::Arp;
 use crate::link::{Frames, Link};
-use crate::options::{BadOption, Cidr, Options};
+use crate::options::{Cidr, Options};
 
 /// Frames received before anything is sent: as many answers leave in one go.
 const BATCH: usize = 64;
 /// Longest sleep.
 const DAY: Duration = Duration::from_secs(86_400);
-/// Exit status of a guest that cannot use its command line, as `MirageOS` has it.
-const BAD_OPTION: u8 = 64;
 
 /// What a guest does with its sockets.
 pub trait Service {
@@ -31,47 +29,32 @@ pub trait Service {
 }
 
 /// The guest's end of the network.
-pub struct Stack {
-    info: &'static BootInfo,
-    link: Link,
+pub struct Stack<P> {
+    link: Link<P>,
     interface: Interface,
     /// The guest's addresses, as text.
     pub addresses: Text<128>,
 }
 
-impl Stack {
-    /// Reads the addresses from the command line and gives them to the device of that name.
-    ///
-    /// # Errors
-    /// The exit status of a guest without an address, or without its device; the reason is printed.
-    pub fn open(info: &'static BootInfo, name: &str, frames: &'static mut Frames) -> Result<Self, u8> {
-        let options = Options::parse(info.cmdline()).map_err(|BadOption(word)| {
-            println!("{word}: not an address, or one that no host can have");
-            BAD_OPTION
-        })?;
-        if options.ipv4.is_none() && options.ipv6.is_none() {
-            println!("no address: give --ipv4=ADDRESS/PREFIX or --ipv6=ADDRESS/PREFIX");
-            return Err(BAD_OPTION);
-        }
-        let Some(device) = info.device(name) else {
-            println!("no network device {name}");
-            return Err(1);
-        };
-        let mac = EthernetAddress(device.mac());
-        let arp = Arp::new(&options, mac.0);
-        let mut link = Link::new(device, frames, arp);
+impl<P: Port> Stack<P> {
+    /// Gives the addresses to the port.
+    pub fn new(options: &Options, port: P, frames: &'static mut Frames) -> Self {
+        let mac = EthernetAddress(port.mac());
+        let arp = Arp::new(options, mac.0);
         let mut config = Config::new(mac.into());
-        config.random_seed = clock(0).rotate_left(32) ^ clock(1);
-        let mut interface = Interface::new(config, &mut link, now());
-        configure(&mut interface, &options, mac, arp);
-        Ok(Self { info, link, interface, addresses: text(&options) })
+        config.random_seed = port.seed();
+        let now = now(&port);
+        let mut link = Link::new(port, frames, arp);
+        let mut interface = Interface::new(config, &mut link, now);
+        configure(&mut interface, options, mac, arp);
+        Self { link, interface, addresses: text(options) }
     }
 
     /// Serves for ever.
     pub fn run(&mut self, sockets: &mut SocketSet<'_>, service: &mut impl Service) -> ! {
         loop {
             // Reading the clock is a system call: one time for a whole round.
-            let now = now();
+            let now = now(&self.link.port);
             let busy = self.receive(sockets, now);
             service.serve(sockets, now);
             while self.interface.poll_egress(now, &mut self.link, sockets) != PollResult::None {}
@@ -95,13 +78,13 @@ impl Stack {
         let stack = self.interface.poll_at(now, sockets);
         let until = stack.into_iter().chain(deadline).min().unwrap_or(now + DAY);
         if until > now {
-            sleep_until(self.info, until.total_micros().unsigned_abs() * 1000);
+            self.link.port.sleep_until(until.total_micros().unsigned_abs() * 1000);
         }
     }
 }
 
-fn now() -> Instant {
-    Instant::from_micros((clock(1) / 1000).cast_signed())
+fn now(port: &impl Port) -> Instant {
+    Instant::from_micros((port.now() / 1000).cast_signed())
 }
 
 fn configure(interface: &mut Interface, options: &Options, mac: EthernetAddress, arp: Option<Arp>) {

@@ -3,14 +3,15 @@
 
 mod call;
 pub mod manifest;
-mod once;
+mod wire;
 
 use core::ffi::{CStr, c_char};
 use core::fmt;
 
 pub use call::{raw, raw_with, sleep_until};
+pub use guest::Once;
 use manifest::Entry;
-pub use once::Once;
+pub use wire::Wire;
 
 // The linker script.
 unsafe extern "C" {

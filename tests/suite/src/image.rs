@@ -9,10 +9,15 @@ use urunc_plan::solo5::Declared;
 /// Path of the kernel in the image.
 pub const KERNEL: &str = ".boot/kernel";
 
-/// An own guest, built by `make build` into `GUESTS` (default: `dist/guests`).
+/// An own guest of Solo5.
 pub fn guest(name: &str) -> PathBuf {
+    built(&format!("{name}.spt"))
+}
+
+/// A file of an own guest, built by `make build` into `GUESTS` (default: `dist/guests`).
+pub fn built(name: &str) -> PathBuf {
     let dir = std::env::var("GUESTS").unwrap_or_else(|_| "dist/guests".into());
-    let path = Path::new(&dir).join(format!("{name}.spt"));
+    let path = Path::new(&dir).join(name);
     path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}: run make build", path.display()))
 }
 

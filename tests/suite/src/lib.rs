@@ -32,3 +32,4 @@ pub mod review;
 pub mod sandbox;
 pub mod storm;
 pub mod usage;
+pub mod virtio_guest;

@@ -24,6 +24,7 @@ fn main() {
     cases.extend(suite::hostile_guest::cases());
     cases.extend(suite::net_guest::cases());
     cases.extend(suite::net_linux::cases());
+    cases.extend(suite::virtio_guest::cases());
     if Runtime::from_env().flavour == Flavour::Runc {
         // It boots no image.
         cases.retain(|case| matches!(case.group, "lifecycle" | "bad-config" | "crash" | "storm"));

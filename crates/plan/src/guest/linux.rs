@@ -88,7 +88,7 @@ impl Guest for Linux {
                 BootProtocol::Multiboot,
                 BootProtocol::Arm64Image,
             ],
-            boards: &[Board::Q35, Board::Pc, Board::Microvm, Board::Virt],
+            boards: &[Board::Q35, Board::Pc, Board::Microvm, Board::Virt, Board::Own],
             nics: VIRTIO,
             addressing: Addressing::GatewayInSubnet,
             nameservers: true,

@@ -22,7 +22,7 @@ impl Guest for Mirage {
     fn wants(&self) -> Wants {
         Wants {
             boot: &[BootProtocol::Solo5Spt, BootProtocol::Multiboot],
-            boards: &[Board::Pc, Board::Q35],
+            boards: &[Board::Own, Board::Pc, Board::Q35],
             nics: solo5::DEVICES,
             addressing: Addressing::AnyGateway,
             disks: solo5::DEVICES,

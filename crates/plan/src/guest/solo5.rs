@@ -31,7 +31,7 @@ impl Guest for Solo5 {
     fn wants(&self) -> Wants {
         Wants {
             boot: &[BootProtocol::Solo5Spt, BootProtocol::Multiboot],
-            boards: &[Board::Pc, Board::Q35],
+            boards: &[Board::Own, Board::Pc, Board::Q35],
             nics: DEVICES,
             disks: DEVICES,
             // The stack starts at the end of memory.

@@ -29,7 +29,7 @@ impl Guest for Unikraft {
     fn wants(&self) -> Wants {
         Wants {
             boot: &[BootProtocol::Multiboot, BootProtocol::Linux64],
-            boards: &[Board::Pc, Board::Q35],
+            boards: &[Board::Pc, Board::Q35, Board::Own],
             // Its driver refuses a device that is modern only.
             nics: &[DeviceModel::VirtioPci, DeviceModel::VirtioMmio],
             addressing: Addressing::GatewayInSubnet,

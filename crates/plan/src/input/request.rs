@@ -80,6 +80,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// What a Solo5 image declares; `None` for every other kernel.
+    pub fn manifest(&self) -> Option<&crate::solo5::Solo5Image> {
+        self.kernel.as_ref()?.solo5.as_ref()
+    }
+
     /// The container has a namespace of this kind that is not the runtime's.
     #[must_use]
     pub fn owns(&self, kind: NamespaceKind) -> bool {

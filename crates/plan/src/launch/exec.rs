@@ -59,6 +59,13 @@ pub enum Ready {
     Exec,
     /// QMP greeting on the listener at this path of the private root.
     Qmp(String),
+    /// A machine that runs, by what an HTTP API tells.
+    Api {
+        /// The API's socket in the private root.
+        socket: String,
+        /// What is asked for.
+        path: String,
+    },
 }
 
 /// The built-in monitor.

@@ -1,10 +1,14 @@
 //! Monitors: what each offers, what it needs in its jail and how its command line looks.
 
+use crate::PlanError;
 use crate::input::MonitorFacts;
 use crate::launch::{Exec, Filter, Root};
 use crate::machine::{Acceleration, Board, Machine, Offers};
 use crate::memory::Overhead;
 
+mod cloud_hypervisor;
+mod external;
+mod firecracker;
 mod process;
 mod qemu;
 mod spt;
@@ -21,8 +25,16 @@ pub trait Monitor: Sync {
     fn offers(&self, board: Board) -> Offers;
     /// The external program on an architecture; `None`: built in.
     fn program(&self, arch: &str) -> Option<String>;
+    /// Who runs instead when the operator names a program of this monitor's, which is built in.
+    fn external(&self) -> Option<&'static dyn Monitor> {
+        None
+    }
     /// It needs somebody to execute the guest: `/dev/kvm`, else emulation.
     fn accelerated(&self) -> bool {
+        false
+    }
+    /// It runs no guest without `/dev/kvm`.
+    fn needs_kvm(&self) -> bool {
         false
     }
     /// It opens the tap by its name, and needs nobody else to hold it.
@@ -33,9 +45,12 @@ pub trait Monitor: Sync {
     fn has_vhost(&self) -> bool {
         false
     }
-    /// Longest command line that it hands over with these devices, bytes.
-    fn longest_cmdline(&self, _machine: &Machine<'_>) -> usize {
-        usize::MAX
+    /// Refuses what its program would refuse, or silently leave out, after the start.
+    ///
+    /// # Errors
+    /// The input to change.
+    fn check(&self, _machine: &Machine<'_>) -> Result<(), PlanError> {
+        Ok(())
     }
     /// Adds its own files to the private root.
     fn furnish(&self, _machine: &Machine<'_>, _root: &mut Root) {}
@@ -54,10 +69,16 @@ pub trait Monitor: Sync {
 }
 
 /// Every monitor.
-pub static ALL: &[&dyn Monitor] = &[&process::Process, &qemu::Qemu, &spt::Spt];
+pub static ALL: &[&dyn Monitor] = &[
+    &cloud_hypervisor::CloudHypervisor,
+    &firecracker::Firecracker,
+    &process::Process,
+    &qemu::Qemu,
+    &spt::Spt,
+];
 
 /// Names of other implementations' monitors that an image may ask for.
-pub const PLANNED: &[&str] = &["cloud-hypervisor", "firecracker", "hvt", "hyperlight"];
+pub const PLANNED: &[&str] = &["hvt", "hyperlight"];
 
 /// The monitor of that name.
 pub fn find(name: &str) -> Option<&'static dyn Monitor> {
@@ -78,6 +99,9 @@ pub struct Device {
 /// Hardware virtualization, whose monitors open it.
 const KVM: Device = Device { path: "/dev/kvm", major: 10, minor: 232 };
 
+/// Where taps come from; a tap of one's own name and owner can be opened without a capability.
+const TUN: Device = Device { path: "/dev/net/tun", major: 10, minor: 200 };
+
 /// The kernel's own virtio-net, of those who are told to use it.
 pub const VHOST_NET: Device = Device { path: "/dev/vhost-net", major: 10, minor: 238 };
 
@@ -88,3 +112,7 @@ pub const COMMON_DEVICES: [Device; 4] = [
     Device { path: "/dev/random", major: 1, minor: 8 },
     Device { path: "/dev/urandom", major: 1, minor: 9 },
 ];
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}

@@ -1,6 +1,6 @@
 //! QEMU as an exec'ed program: one of four boards, no default device, one serial line, QMP on an inherited socket.
 
-use super::{COMMON_DEVICES, Device, KVM, Monitor};
+use super::{COMMON_DEVICES, Device, KVM, Monitor, words};
 use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, ExitPort, Machine, Offers};
 use crate::memory::{MIB, Overhead};
@@ -201,8 +201,4 @@ fn model(kind: &str, model: DeviceModel) -> String {
 /// A PCI network device has a ROM to boot from, of which no guest has a use.
 fn rom(nic: DeviceModel) -> &'static str {
     if nic == DeviceModel::VirtioMmio { "" } else { ",romfile=" }
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }

@@ -32,6 +32,10 @@ impl Monitor for Spt {
         None
     }
 
+    fn external(&self) -> Option<&'static dyn Monitor> {
+        Some(&super::external::Spt)
+    }
+
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
         Vec::new()
     }

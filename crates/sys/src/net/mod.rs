@@ -14,6 +14,7 @@ mod resolver;
 mod routed;
 mod tap;
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
@@ -93,7 +94,7 @@ pub fn parse(datagram: &[u8], sequence: u32) -> Result<Option<(NetFacts, Vec<u32
 /// gateway.
 ///
 /// # Errors
-/// Of kind `AlreadyExists` or `ResourceBusy` when another start was faster: facts that are read again say so in words.
+/// One that is [`overtaken`] when another start was faster: facts that are read again say so in words.
 pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd> {
     let (mut socket, fd) = in_namespace(netns, || Ok((Socket::open()?, tap::create(tap)?)))?;
     let device = (tap.device_index, tap.device.as_str());
@@ -109,7 +110,18 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
             routed::connect(&mut socket, netns, (tap, index), routed, alias)?;
         }
     }
+    if tap.persistent {
+        tap::keep(&fd, tap)?;
+    }
     Ok(fd)
+}
+
+/// Has [`connect`] failed because another start was faster? Then what it was to make is there: the tap, a qdisc, a filter.
+/// What is always there, and is only opened, may be busy for other reasons.
+pub fn overtaken(error: &SysError) -> bool {
+    const OPENS: [&str; 5] = ["enter", "open", "open netlink socket", "own tap", "return to"];
+    let there = matches!(error.source.kind(), ErrorKind::AlreadyExists | ErrorKind::ResourceBusy);
+    there && !OPENS.contains(&error.op)
 }
 
 fn redirected(socket: &mut Socket, netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<()> {

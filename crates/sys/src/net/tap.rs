@@ -16,6 +16,7 @@ use super::message::Message;
 use super::netlink::{Refusal, Socket};
 use crate::error::{Result, SysError};
 
+const TUNSETPERSIST: Opcode = opcode::write::<c_int>(b'T', 203);
 const TUNSETIFF: Opcode = opcode::write::<c_int>(b'T', 202);
 const TUNSETOWNER: Opcode = opcode::write::<c_int>(b'T', 204);
 const TUNSETGROUP: Opcode = opcode::write::<c_int>(b'T', 206);
@@ -31,7 +32,7 @@ struct Ifreq {
 
 /// Creates the tap in the calling thread's network namespace.
 ///
-/// It is not persistent: the kernel removes it with the last descriptor, however its holder ends.
+/// It is not persistent yet: the kernel removes it with the last descriptor, however its holder ends.
 pub(super) fn create(tap: &Tap) -> Result<OwnedFd> {
     let fail = |op: &'static str| move |errno: Errno| SysError::new(op, &*tap.name, errno);
     let mut name = [0; libc::IFNAMSIZ];
@@ -64,6 +65,14 @@ pub(super) fn create(tap: &Tap) -> Result<OwnedFd> {
         }
     }
     Ok(fd)
+}
+
+/// Keeps the tap when its descriptor is closed, for a monitor that opens it by its name. Until the container's network
+/// namespace ends, only [`remove`] ends it.
+pub(super) fn keep(fd: &OwnedFd, tap: &Tap) -> Result<()> {
+    // SAFETY: the argument of this request is the number itself.
+    unsafe { ioctl::ioctl(fd, IntegerSetter::<TUNSETPERSIST>::new_usize(1)) }
+        .map_err(|errno| SysError::new("keep tap", &*tap.name, errno))
 }
 
 /// Sets MTU and owner record, keeps the kernel from addressing the tap, and returns its index.

@@ -1,5 +1,7 @@
 //! `start`: steps 8 to 10 of ARCHITECTURE.md.
 
+mod api;
+
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -168,7 +170,13 @@ fn await_acceptance(
     patience: Duration,
 ) -> anyhow::Result<()> {
     let Exec::Program(program) = &plan.exec else { return Ok(()) };
-    let Ready::Qmp(path) = &program.ready else { return Ok(()) };
+    let path = match &program.ready {
+        Ready::Exec => return Ok(()),
+        Ready::Api { socket, path } => {
+            return api::runs((root, socket), path, pidfd, patience).with_context(|| plan.monitor.clone());
+        }
+        Ready::Qmp(path) => path,
+    };
     let Ok(socket) = fdpass::connect(root.as_fd(), path.trim_start_matches('/')) else {
         bail!("{} ended before its QMP greeting", plan.monitor)
     };

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use anyhow::Context;
 use rustix::io::Errno;
-use urunc_plan::input::ImageKeys;
+use urunc_plan::input::{ImageKeys, KvmFacts};
 use urunc_plan::kernel::{self, KernelFacts};
 use urunc_plan::look::{self, Initrd, PLACES, Place};
 use urunc_plan::read::ReadAt;
@@ -45,10 +45,13 @@ fn missing() -> PlanError {
     PlanError::key("binary", format!("missing, and the image has neither {places}"))
 }
 
-/// Is the monitor on this host? A built-in one always is.
+/// Can the monitor run guests on this host? A built-in one is always there.
 fn here(name: &str, settings: &Settings) -> bool {
-    let external = monitors::find(name).and_then(|monitor| monitor.program(std::env::consts::ARCH));
-    external.is_none_or(|_| monitor::is_here(name, settings))
+    monitors::find(name).is_some_and(|found| {
+        let built_in = found.program(std::env::consts::ARCH).is_none();
+        (built_in || monitor::is_here(name, settings))
+            && (!found.needs_kvm() || urunc_sys::kvm::probe() == KvmFacts::Usable)
+    })
 }
 
 fn head(opened: Opened) -> [u8; 16] {

@@ -13,6 +13,7 @@ use std::path::Path;
 use anyhow::Context;
 use rustix::io::Errno;
 use urunc_plan::input::{BlockFacts, ImageKeys, KvmFacts, NamespaceKind};
+use urunc_plan::monitor::Monitor;
 use urunc_plan::read::ReadAt;
 use urunc_plan::settings::Settings;
 use urunc_plan::{HostFacts, Request};
@@ -173,7 +174,8 @@ pub fn gather(request: &Request, settings: &Settings) -> anyhow::Result<HostFact
     let monitor = request.image.monitor.as_str();
     let external = monitor::find(monitor, settings)?;
     let passes = monitor.is_empty() && !request.ordinary.capabilities.is_none();
-    let kvm = if monitor == "qemu" { urunc_sys::kvm::probe() } else { KvmFacts::Unprobed };
+    let accelerated = urunc_plan::monitor::find(monitor).is_some_and(Monitor::accelerated);
+    let kvm = if accelerated { urunc_sys::kvm::probe() } else { KvmFacts::Unprobed };
     Ok(HostFacts {
         arch: std::env::consts::ARCH.to_owned(),
         monitor: external,

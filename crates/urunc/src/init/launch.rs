@@ -1,6 +1,7 @@
 //! Step 9: init becomes the monitor, by exec or by turning itself into it.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -30,11 +31,23 @@ pub(super) fn become_monitor(
     let at = Place { state: &seen_inside(&order.state).step("hooks")?, dir: Path::new("/") };
     hooks::run("startContainer", start_container, at).step("hooks")?;
     order.signals.obey();
+    write_files(&order.plan).step("private root")?;
     process::reset_signals().step("signals")?;
     match &order.plan.exec {
         Exec::Program(program) => exec(order, program, sockets),
         Exec::Tender(tender) => become_tender(order, tender, files),
     }
+}
+
+/// The monitor's files as the final plan has them; `create` knew no network yet, and made them the user's.
+fn write_files(plan: &LaunchPlan) -> anyhow::Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for file in &plan.root.files {
+        let fd = rustix::fs::open(file.path.as_str(), flags, Mode::empty()).context(file.path.clone())?;
+        std::fs::File::from(fd).write_all(file.content.as_bytes()).context(file.path.clone())?;
+    }
+    Ok(())
 }
 
 fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {

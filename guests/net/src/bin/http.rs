@@ -3,151 +3,24 @@
 #![no_std]
 #![no_main]
 
-use net::http::{Connection, Site};
-use net::link::Frames;
-use net::stack::{Service, Stack};
-use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
-use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
-use smoltcp::time::{Duration, Instant};
-use solo5::{BootInfo, Once, println};
+use net::options::Options;
+use net::server::{Memory, PORT, Server};
+use solo5::{BootInfo, Once, Wire, println};
 
 solo5::guest!(main, net "service");
 
-const PORT: u16 = 80;
-/// Connections at once.
-const CONNECTIONS: usize = 128;
-/// A request is a few hundred bytes.
-const RECEIVED: usize = 4 << 10;
-/// What one connection has on its way: some full frames of any MTU.
-const SENT: usize = 32 << 10;
-/// A connection that moves nothing for so long is ended.
-const IDLE: Duration = Duration::from_secs(60);
-/// The same when all places are taken: whoever opens many and says nothing keeps nobody out.
-const CROWDED: Duration = Duration::from_secs(1);
-
-struct Memory {
-    frames: Frames,
-    received: [[u8; RECEIVED]; CONNECTIONS],
-    sent: [[u8; SENT]; CONNECTIONS],
-}
-
-static MEMORY: Once<Memory> = Once::new(Memory {
-    frames: Frames::NEW,
-    received: [[0; RECEIVED]; CONNECTIONS],
-    sent: [[0; SENT]; CONNECTIONS],
-});
+static MEMORY: Once<Memory> = Once::new(Memory::NEW);
 
 fn main(info: &'static BootInfo) -> u8 {
     let Some(memory) = MEMORY.take() else { return 1 };
-    let mut stack = match Stack::open(info, "service", &mut memory.frames) {
-        Ok(stack) => stack,
-        Err(status) => return status,
+    let options = match Options::parse(info.cmdline()) {
+        Ok(options) => options,
+        Err(why) => {
+            println!("{why}");
+            return why.status();
+        }
     };
-    // The stack ends where memory ends, and there is nothing else.
-    #[allow(clippy::large_stack_arrays)]
-    let mut storage = [SocketStorage::EMPTY; CONNECTIONS];
-    let mut sockets = SocketSet::new(&mut storage[..]);
-    let mut buffers = memory.received.iter_mut().zip(&mut memory.sent);
-    let slots: [Option<Slot>; CONNECTIONS] = core::array::from_fn(|_| {
-        let (received, sent) = buffers.next()?;
-        let mut socket = Socket::new(SocketBuffer::new(&mut received[..]), SocketBuffer::new(&mut sent[..]));
-        // An answer is in the buffer before anything is sent: a delay could only wait for the client's.
-        socket.set_nagle_enabled(false);
-        socket.set_ack_delay(None);
-        Some(Slot { handle: sockets.add(socket), connection: Connection::default(), moved: None })
-    });
-    let addresses = stack.addresses.clone();
-    println!("http: port {PORT} of {}", addresses.as_str());
-    let site = Site { name: "http", addresses, cmdline: info.cmdline(), requests: 0 };
-    let mut words = info.cmdline().split_ascii_whitespace();
-    let limit = words.find_map(|word| word.strip_prefix("--requests=")?.parse().ok());
-    let mut server = Server { site, slots, limit };
-    server.settle(&mut sockets, Instant::ZERO);
-    stack.run(&mut sockets, &mut server)
-}
-
-struct Server {
-    site: Site,
-    slots: [Option<Slot>; CONNECTIONS],
-    /// Requests after which the guest ends.
-    limit: Option<u64>,
-}
-
-impl Service for Server {
-    fn serve(&mut self, sockets: &mut SocketSet<'_>, now: Instant) {
-        for slot in self.slots.iter_mut().flatten() {
-            slot.serve(sockets.get_mut(slot.handle), &mut self.site, now);
-        }
-    }
-
-    fn settle(&mut self, sockets: &mut SocketSet<'_>, now: Instant) -> Option<Instant> {
-        let answered = self.limit.is_some_and(|limit| self.site.requests >= limit);
-        let is_full = self.slots.iter().flatten().all(|slot| slot.moved.is_some());
-        let limit = if is_full { CROWDED } else { IDLE };
-        let slots = self.slots.iter_mut().flatten();
-        let deadline = slots.filter_map(|slot| slot.settle(sockets.get_mut(slot.handle), now, limit)).min();
-        if answered && deadline.is_none() {
-            solo5::exit(0);
-        }
-        deadline
-    }
-}
-
-/// A place for one connection.
-struct Slot {
-    handle: SocketHandle,
-    connection: Connection,
-    /// When something was last moved; `None` without a connection.
-    moved: Option<Instant>,
-}
-
-impl Slot {
-    fn serve(&mut self, socket: &mut Socket<'_>, site: &mut Site, now: Instant) {
-        if !socket.is_active() {
-            return;
-        }
-        let mut moved = self.moved.is_none();
-        loop {
-            let Self { connection, .. } = self;
-            let taken = socket.recv(|input| {
-                // What comes after the last answer has no meaning, but it must not stop the client's closing.
-                let taken = if connection.is_over() { input.len() } else { connection.receive(input, site) };
-                (taken, taken)
-            });
-            let sent = socket.send(|place| {
-                let sent = connection.send(place);
-                (sent, sent)
-            });
-            if taken.unwrap_or(0) + sent.unwrap_or(0) == 0 {
-                break;
-            }
-            // The time to close after the last answer is not made longer by what still comes.
-            moved |= sent.is_ok_and(|sent| sent > 0) || !connection.is_over();
-        }
-        // The client has closed, and all it said is taken.
-        let hung_up =
-            socket.state() == State::CloseWait && !socket.may_recv() && !self.connection.is_answering();
-        if self.connection.is_over() || hung_up {
-            socket.close();
-        }
-        if moved {
-            self.moved = Some(now);
-        }
-    }
-
-    /// A socket whose connection is over waits for the next one. `TIME-WAIT` is cut short: its last acknowledgement is
-    /// out, and the place is needed.
-    fn settle(&mut self, socket: &mut Socket<'_>, now: Instant, limit: Duration) -> Option<Instant> {
-        if matches!(socket.state(), State::Closed | State::TimeWait) {
-            self.connection = Connection::default();
-            self.moved = None;
-            // It is closed, and the port is not 0.
-            let _ = socket.listen(PORT);
-        }
-        let deadline = self.moved? + limit;
-        if deadline <= now {
-            socket.abort();
-        }
-        Some(deadline)
-    }
+    let Some(wire) = Wire::open(info, "service") else { return 1 };
+    let server = Server { name: "http", cmdline: info.cmdline(), end: || solo5::exit(0) };
+    server.run(&options, wire, memory, |addresses| println!("http: port {PORT} of {addresses}"))
 }

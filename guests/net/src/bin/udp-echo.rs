@@ -3,11 +3,12 @@
 #![no_main]
 
 use net::link::Frames;
+use net::options::Options;
 use net::stack::{Service, Stack};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket};
 use smoltcp::time::Instant;
-use solo5::{BootInfo, Once, println};
+use solo5::{BootInfo, Once, Wire, println};
 
 solo5::guest!(main, net "service");
 
@@ -29,10 +30,15 @@ static MEMORY: Once<Memory> =
 
 fn main(info: &'static BootInfo) -> u8 {
     let Some(memory) = MEMORY.take() else { return 1 };
-    let mut stack = match Stack::open(info, "service", &mut memory.frames) {
-        Ok(stack) => stack,
-        Err(status) => return status,
+    let options = match Options::parse(info.cmdline()) {
+        Ok(options) => options,
+        Err(why) => {
+            println!("{why}");
+            return why.status();
+        }
     };
+    let Some(wire) = Wire::open(info, "service") else { return 1 };
+    let mut stack = Stack::new(&options, wire, &mut memory.frames);
     let (mut incoming, mut outgoing) =
         ([PacketMetadata::EMPTY; DATAGRAMS], [PacketMetadata::EMPTY; DATAGRAMS]);
     let mut socket = Socket::new(
