@@ -31,5 +31,6 @@ pub mod reality;
 pub mod review;
 pub mod sandbox;
 pub mod storm;
+mod urunit;
 pub mod usage;
 pub mod virtio_guest;
