@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::{LINUX, built};
+use crate::image::{KERNEL, LINUX, built, virtio_by_multiboot};
 use crate::net_guest::client::{Client, is_pattern};
 use crate::net_guest::wire::Wire;
 use crate::sandbox::{Sandbox, text};
@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         case("a-gateway-outside-of-the-network", far_gateway),
         case("the-command-line-arrives-and-the-machine-powers-off", hello),
         case("initrd-and-disk-arrive-whole", storage),
+        case("a-multiboot-kernel-gets-command-line-initrd-and-network", multiboot),
         case("every-end-ends-the-container", ends),
         case("a-guest-that-does-nothing-runs-until-it-is-killed", silent),
     ]);
@@ -162,6 +163,27 @@ fn storage(s: &Sandbox) {
     disk.write_all_at(b"first", 0).expect("disk");
     let said = run(s, &bundle).0;
     assert_eq!(said, "initrd: 0 bytes, checksum 00000000\nblock: 128 sectors, the first is \"first\"\n");
+}
+
+/// The 32-bit file, whose command line begins with its name.
+fn multiboot(s: &Sandbox) {
+    let keys = [&LINUX[..], &[("initrd", "/initrd")]].concat();
+    let wire = Wire::usual(s, 1500);
+    let bundle = guest(s, &["initrd", "hello", "http"]).keys(&keys);
+    fs::write(bundle.rootfs().join("initrd"), b"123456789").expect("initrd");
+    fs::write(bundle.rootfs().join(KERNEL), virtio_by_multiboot()).expect("kernel");
+    let c = s.container("a", &bundle.namespace("network", wire.guest_path().to_str()));
+    c.create().ok();
+    let console = s.last_output().with_extension("out");
+    c.start().ok();
+    wire.as_client(|| {
+        let body = connect(USUAL).get(&format!("/bytes/{LONG}")).body;
+        assert!(body.len() == LONG && is_pattern(&body));
+    });
+    let said = text(&console);
+    assert!(said.starts_with("initrd: 9 bytes, checksum cbf43926\n"), "{said}");
+    assert!(said.contains("\nhello: entered by Multiboot, told \"/guest/kernel panic=-1 "), "{said}");
+    stop(&c);
 }
 
 /// Whatever becomes of the machine, the container stops and leaves nothing.
