@@ -115,8 +115,25 @@ fn accelerate(
         let why = format!("{why}, and monitors.{name}.allow_emulation is false");
         return Err(PlanError::Host { why });
     }
+    if pair.monitor.needs_kvm() {
+        return kvm_only(pair, host.kvm);
+    }
     let text = format!("{name} emulates the guest, which is slow: {why}");
     Ok((Acceleration::Emulation, Some(Notice { warn: true, text })))
+}
+
+/// What a monitor that cannot emulate does without a usable `/dev/kvm`: a device that emulates is slow, but a device.
+fn kvm_only(pair: Pair, kvm: crate::input::KvmFacts) -> Result<(Acceleration, Option<Notice>), PlanError> {
+    let name = pair.monitor.name();
+    if kvm == crate::input::KvmFacts::Emulated {
+        let text = format!("/dev/kvm only emulates instructions: {name} is slow, and no guest may use SSE");
+        return Ok((Acceleration::Kvm, Some(Notice { warn: true, text })));
+    }
+    let why = format!(
+        "/dev/kvm cannot be opened, and {name} runs no guest without it; load kvm_intel or kvm_amd, or use an \
+         image built for spt"
+    );
+    Err(PlanError::Host { why })
 }
 
 /// What the request says and this pair has no use for.
@@ -132,7 +149,7 @@ fn unused(req: &Request, pair: Pair) -> Vec<Notice> {
     }
     let solo5 = [("solo5NetDev", &req.image.solo5_net), ("solo5BlkDev", &req.image.solo5_block)];
     for (key, value) in solo5 {
-        if !value.is_empty() && pair.boot != BootProtocol::Solo5Spt {
+        if !value.is_empty() && !pair.boot.is_solo5() {
             texts.push(format!("{key} {} has no meaning for {guest}", excerpt(value)));
         }
     }
@@ -164,6 +181,7 @@ fn split(
     let bounds = Bounds {
         least: image.saturating_add(pair.guest.wants().least_ram),
         most_mib: pair.monitor.offers().most_ram_mib,
+        step_mib: pair.monitor.ram_step_mib(),
         default_mib: settings.default_memory_mb.unwrap_or(memory::DEFAULT_MIB),
         overhead: pair.monitor.overhead(acceleration),
     };

@@ -29,7 +29,7 @@ pub fn root(
     if boot == BootProtocol::Program {
         return ordinary(req, nodes, mounts);
     }
-    let builtin = boot == BootProtocol::Solo5Spt;
+    let builtin = boot.is_solo5();
     let mut root = Root { propagation: propagation(req)?, devices: paths(nodes), mounts, ..Root::default() };
     root.image_files = image_files(req, builtin)?;
     if req.terminal {

@@ -7,6 +7,8 @@ use crate::launch::{Attach, Tap};
 pub enum BootProtocol {
     /// Solo5 ABI, target spt.
     Solo5Spt,
+    /// Solo5 ABI, target hvt.
+    Solo5Hvt,
     /// Linux boot protocol or PVH: kernel, initrd, one command line.
     Linux,
     /// No kernel at all: an ordinary program of the image.
@@ -14,10 +16,16 @@ pub enum BootProtocol {
 }
 
 impl BootProtocol {
+    /// A Solo5 image, which the built-in monitor runs.
+    pub fn is_solo5(self) -> bool {
+        matches!(self, Self::Solo5Spt | Self::Solo5Hvt)
+    }
+
     /// The protocol in words, for errors.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Solo5Spt => "a Solo5 spt image",
+            Self::Solo5Hvt => "a Solo5 hvt image",
             Self::Linux => "a Linux kernel",
             Self::Program => "an ordinary program",
         }

@@ -40,6 +40,8 @@ pub struct Bounds {
     pub least: u64,
     /// Most RAM the monitor gives, MiB.
     pub most_mib: u64,
+    /// RAM is a multiple of this, MiB.
+    pub step_mib: u64,
     /// RAM without a limit, MiB.
     pub default_mib: u64,
     /// The monitor's own need.
@@ -70,10 +72,11 @@ pub fn limit(resources: &Value) -> Result<Option<u64>, PlanError> {
 /// # Errors
 /// [`PlanError::Memory`] with all figures, when the guest cannot boot with what is left.
 pub fn split(limit: Option<u64>, bounds: &Bounds) -> Result<Memory, PlanError> {
-    let Bounds { least, most_mib, default_mib, overhead } = *bounds;
+    let Bounds { least, most_mib, step_mib, default_mib, overhead } = *bounds;
     let guest_mib = limit.map_or(default_mib, |limit| overhead.ram(limit) / MIB).min(most_mib);
+    let guest_mib = guest_mib - guest_mib % step_mib;
     let overhead_bytes = overhead.bytes(guest_mib.saturating_mul(MIB));
-    let least_mib = least.div_ceil(MIB).max(1);
+    let least_mib = least.div_ceil(MIB).max(1).next_multiple_of(step_mib);
     if guest_mib < least_mib {
         let why = match limit {
             Some(limit) => format!(

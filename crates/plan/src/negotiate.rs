@@ -2,9 +2,10 @@
 
 use crate::error::excerpt;
 use crate::guest::{self, Guest};
-use crate::kernel::KernelFormat;
+use crate::kernel::{KernelFacts, KernelFormat};
 use crate::machine::BootProtocol;
 use crate::monitor::{self, Monitor};
+use crate::solo5::{TARGET_HVT, TARGET_SPT};
 use crate::{HostFacts, PlanError, Request};
 
 /// A guest and a monitor that fit.
@@ -137,19 +138,8 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
         return refuse(why.clone());
     }
     match boot {
-        BootProtocol::Solo5Spt => match &facts.solo5 {
-            None => return refuse(format!("not a Solo5 image: {}", found(facts.format))),
-            Some(image) if image.target != 2 => {
-                return refuse(format!("built for Solo5 target {}, spt needs 2", target(image.target)));
-            }
-            Some(image) if !matches!(image.version, 1 | 2) => {
-                return refuse(format!("Solo5 spt ABI {}, supported are 1 and 2", image.version));
-            }
-            Some(image) if machine(image.machine) != Some(host.arch.as_str()) => {
-                return refuse(format!("ELF machine {} is not this host's, {}", image.machine, host.arch));
-            }
-            Some(_) => {}
-        },
+        BootProtocol::Solo5Spt => solo5(facts, host, ("spt", TARGET_SPT)).or_else(refuse)?,
+        BootProtocol::Solo5Hvt => solo5(facts, host, ("hvt", TARGET_HVT)).or_else(refuse)?,
         BootProtocol::Linux if facts.format == KernelFormat::Unknown => {
             return refuse("neither a bzImage nor ELF".to_owned());
         }
@@ -160,6 +150,29 @@ pub fn kernel(req: &Request, host: &HostFacts, boot: BootProtocol) -> Result<(),
         if facts.machine == "i386" && boot == BootProtocol::Linux { "x86_64" } else { &facts.machine };
     if built_for != host.arch {
         return refuse(format!("built for {}, this host is {}", excerpt(&facts.machine), host.arch));
+    }
+    Ok(())
+}
+
+/// Why a kernel is no image for this target of Solo5 and this host.
+fn solo5(facts: &KernelFacts, host: &HostFacts, (name, number): (&str, u32)) -> Result<(), String> {
+    let Some(image) = &facts.solo5 else {
+        return Err(format!("not a Solo5 image: {}", found(facts.format)));
+    };
+    if image.target != number {
+        let way_out = match image.target {
+            TARGET_HVT => "; use hypervisor hvt",
+            TARGET_SPT => "; use hypervisor spt",
+            _ => "",
+        };
+        let built_for = target(image.target);
+        return Err(format!("built for Solo5 target {built_for}, {name} needs {number}{way_out}"));
+    }
+    if !matches!(image.version, 1 | 2) {
+        return Err(format!("Solo5 {name} ABI {}, supported are 1 and 2", image.version));
+    }
+    if machine(image.machine) != Some(host.arch.as_str()) {
+        return Err(format!("ELF machine {} is not this host's, {}", image.machine, host.arch));
     }
     Ok(())
 }
@@ -175,7 +188,8 @@ fn machine(number: u16) -> Option<&'static str> {
 
 fn target(number: u32) -> String {
     let name = match number {
-        1 => "hvt",
+        TARGET_HVT => "hvt",
+        TARGET_SPT => "spt",
         3 => "virtio",
         4 => "muen",
         6 => "xen",

@@ -21,7 +21,7 @@ impl Guest for Mirage {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Solo5Hvt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::AnyGateway,
             nameservers: false,

@@ -27,7 +27,7 @@ impl Guest for Solo5 {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Solo5Hvt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::Own,
             nameservers: false,

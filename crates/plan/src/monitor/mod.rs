@@ -4,6 +4,7 @@ use crate::launch::{Exec, Filter};
 use crate::machine::{Acceleration, Machine, Offers};
 use crate::memory::Overhead;
 
+mod hvt;
 mod process;
 mod qemu;
 mod spt;
@@ -20,6 +21,14 @@ pub trait Monitor: Sync {
     fn accelerated(&self) -> bool {
         false
     }
+    /// It runs no guest without `/dev/kvm`.
+    fn needs_kvm(&self) -> bool {
+        false
+    }
+    /// RAM comes in multiples of so many MiB.
+    fn ram_step_mib(&self) -> u64 {
+        1
+    }
     /// Device nodes it opens.
     fn devices(&self, acceleration: Acceleration) -> Vec<Device>;
     /// What it needs beside the guest's RAM.
@@ -31,10 +40,10 @@ pub trait Monitor: Sync {
 }
 
 /// Every monitor.
-pub static ALL: &[&dyn Monitor] = &[&process::Process, &qemu::Qemu, &spt::Spt];
+pub static ALL: &[&dyn Monitor] = &[&hvt::Hvt, &process::Process, &qemu::Qemu, &spt::Spt];
 
 /// Names of other implementations' monitors that an image may ask for.
-pub const PLANNED: &[&str] = &["cloud-hypervisor", "firecracker", "hvt", "hyperlight"];
+pub const PLANNED: &[&str] = &["cloud-hypervisor", "firecracker", "hyperlight"];
 
 /// The monitor of that name.
 pub fn find(name: &str) -> Option<&'static dyn Monitor> {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::read::ReadAt;
 
-/// ABI target number of the `spt` tender (`solo5/elf_abi.h`).
+/// ABI target number of the `hvt` tender (`solo5/elf_abi.h`).
+pub const TARGET_HVT: u32 = 1;
+/// ABI target number of the `spt` tender.
 pub const TARGET_SPT: u32 = 2;
 /// Lowest address of a segment and of the entry point.
 pub const LOWEST_ADDRESS: u64 = 0x10_0000;

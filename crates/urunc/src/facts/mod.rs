@@ -168,7 +168,7 @@ pub fn gather(request: &Request, settings: &Settings) -> anyhow::Result<HostFact
     let monitor = request.image.monitor.as_str();
     let external = monitor::find(monitor, settings)?;
     let passes = monitor.is_empty() && !request.ordinary.capabilities.is_none();
-    let kvm = if monitor == "qemu" { urunc_sys::kvm::probe() } else { KvmFacts::Unprobed };
+    let kvm = if matches!(monitor, "qemu" | "hvt") { urunc_sys::kvm::probe() } else { KvmFacts::Unprobed };
     Ok(HostFacts {
         arch: std::env::consts::ARCH.to_owned(),
         monitor: external,
