@@ -22,6 +22,7 @@ const MMIO: u32 = 6;
 const SHUTDOWN: u32 = 8;
 const FAIL_ENTRY: u32 = 9;
 const INTERNAL_ERROR: u32 = 17;
+const MEMORY_FAULT: u32 = 39;
 
 /// Why the guest stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) enum Cause {
     Port(u16),
     /// An access to physical addresses where it may not.
     Memory { address: u64, write: bool },
-    /// KVM_RUN gave EFAULT: as [`Cause::Memory`], but KVM does not say where.
-    Translation,
+    /// KVM_RUN gave EFAULT: as [`Cause::Memory`], but only newer kernels say where (6.8).
+    Translation(Option<u64>),
     /// `hlt` without interrupts.
     Halt,
     /// An exception in the handling of an exception, or no handler at all.
@@ -63,7 +64,10 @@ impl fmt::Display for Cause {
             Self::Port(port) => write!(f, "port {port:#x} is no hypercall"),
             Self::Memory { address, write: true } => write!(f, "forbidden write to address {address:#x}"),
             Self::Memory { address, write: false } => write!(f, "forbidden read of address {address:#x}"),
-            Self::Translation => write!(f, "host/guest translation fault: forbidden access to memory"),
+            Self::Translation(Some(address)) => {
+                write!(f, "host/guest translation fault: forbidden access to address {address:#x}")
+            }
+            Self::Translation(None) => write!(f, "host/guest translation fault: forbidden access to memory"),
             Self::Halt => write!(f, "halted without an exit status"),
             Self::TripleFault => write!(f, "triple fault"),
             Self::Entry(reason) => {
@@ -122,6 +126,12 @@ impl RunPage {
             INTERNAL_ERROR => Exit::End(Cause::Internal(self.u32(UNION))),
             other => Exit::End(Cause::Other(other)),
         }
+    }
+
+    /// What EFAULT of KVM_RUN means.
+    pub(super) fn fault(&self) -> Cause {
+        let is_known = self.u32(EXIT_REASON) == MEMORY_FAULT;
+        Cause::Translation(is_known.then(|| self.u64(UNION + 8)))
     }
 
     /// Address of the guest's instruction, if KVM leaves it.

@@ -111,7 +111,7 @@ impl Ready {
                 Ok(()) => {}
                 // Stopped and resumed.
                 Err(libc::EINTR) => continue,
-                Err(libc::EFAULT) => return Err(Cause::Translation),
+                Err(libc::EFAULT) => return Err(self.processor.page.fault()),
                 Err(errno) => return Err(Cause::Run(errno)),
             }
             match self.processor.page.exit() {
