@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use urunc_plan::LaunchPlan;
-use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root};
+use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root, Target};
 use urunc_sys::root::{self, Access};
 use urunc_sys::{atomic, cover, fdpass, identity, inroot, process, pty};
 
 use crate::facts::Image;
+
+/// Name of `/dev/kvm` among a built-in monitor's files.
+pub const KVM: &str = "kvm";
 
 /// Everything the jail is made of, opened by `create` before the clone.
 #[derive(Debug, Default)]
@@ -24,7 +27,7 @@ pub struct Materials {
     pub rootfs: PathBuf,
     /// Detached mounts of the null device, one for each masked path.
     nulls: Vec<OwnedFd>,
-    /// Image files that a built-in monitor reads, by target.
+    /// Files that a built-in monitor uses: those of the image by target, and [`KVM`].
     pub files: Vec<(String, OwnedFd)>,
     /// Engine's console socket.
     pub console: Option<OwnedFd>,
@@ -47,6 +50,11 @@ impl Materials {
     pub fn open(plan: &LaunchPlan, image: &mut Image) -> anyhow::Result<Self> {
         let mut materials = Self::default();
         let builtin = matches!(plan.exec, Exec::Tender(_));
+        if let Exec::Tender(tender) = &plan.exec
+            && tender.target == Target::Hvt
+        {
+            materials.files.push((KVM.to_owned(), urunc_sys::kvm::open()?));
+        }
         for file in &plan.root.image_files {
             let opened = image.take(&file.key, &file.source, file.writable)?;
             if builtin {

@@ -14,6 +14,11 @@ pub fn guest(name: &str) -> PathBuf {
     built(&format!("{name}.spt"))
 }
 
+/// [`guest`] for target hvt.
+pub fn hvt_guest(name: &str) -> PathBuf {
+    built(&format!("{name}.hvt"))
+}
+
 /// A file of an own guest, built by `make build` into `GUESTS` (default: `dist/guests`).
 pub fn built(name: &str) -> PathBuf {
     let dir = std::env::var("GUESTS").unwrap_or_else(|_| "dist/guests".into());
@@ -108,10 +113,15 @@ pub fn echo() -> Vec<u8> {
     image
 }
 
-/// The own guest that idles, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
+/// The own guest that idles on spt, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
 pub fn idle_with(devices: &[Declared]) -> Vec<u8> {
+    declaring(&guest("idle"), devices)
+}
+
+/// An own guest with a manifest that declares these devices.
+pub fn declaring(guest: &Path, devices: &[Declared]) -> Vec<u8> {
     const ENTRY: usize = 104;
-    let mut image = fs::read(guest("idle")).expect("guest");
+    let mut image = fs::read(guest).expect("guest");
     let entries = u32::try_from(devices.len() + 1).expect("few devices");
     let size = 4 + 8 + entries as usize * ENTRY;
     let mut note = Vec::new();
@@ -157,6 +167,12 @@ impl Bundle {
         self.unikernel(&fs::read(guest(name)).expect("guest"), &SPT)
     }
 
+    /// The own guest `name` on the built-in hvt monitor.
+    #[must_use]
+    pub fn hvt(self, name: &str) -> Self {
+        self.unikernel(&fs::read(hvt_guest(name)).expect("guest"), &HVT)
+    }
+
     /// A Linux guest on QEMU; its kernel is no kernel, so only the probe can play this monitor.
     #[must_use]
     pub fn linux(self) -> Self {
@@ -184,6 +200,9 @@ impl Bundle {
 /// Keys of an spt image.
 pub const SPT: [(&str, &str); 3] =
     [("unikernelType", "solo5"), ("hypervisor", "spt"), ("binary", "/.boot/kernel")];
+/// Keys of an hvt image.
+pub const HVT: [(&str, &str); 3] =
+    [("unikernelType", "solo5"), ("hypervisor", "hvt"), ("binary", "/.boot/kernel")];
 /// Keys of a Linux image on QEMU.
 pub const LINUX: [(&str, &str); 3] =
     [("unikernelType", "linux"), ("hypervisor", "qemu"), ("binary", "/.boot/kernel")];

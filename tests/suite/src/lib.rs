@@ -18,6 +18,7 @@ pub mod faults;
 pub mod harness;
 pub mod hostile;
 pub mod hostile_guest;
+pub mod hvt_guest;
 pub mod image;
 pub mod kernel_log;
 pub mod lifecycle;

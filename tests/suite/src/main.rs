@@ -22,6 +22,7 @@ fn main() {
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
     cases.extend(suite::hostile_guest::cases());
+    cases.extend(suite::hvt_guest::cases());
     cases.extend(suite::net_guest::cases());
     cases.extend(suite::net_linux::cases());
     cases.extend(suite::virtio_guest::cases());

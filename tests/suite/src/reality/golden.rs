@@ -8,7 +8,7 @@ use super::play;
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::{bzimage, idle_with, multiboot};
+use crate::image::{bzimage, declaring, hvt_guest, idle_with, multiboot};
 use crate::probe::monitor_path;
 use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::{Ingress, Listener, NamespaceKind};
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
+use urunc_plan::solo5::TARGET_HVT;
 use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, or all that begin so (`*`), and what is tested in
@@ -242,9 +243,10 @@ fn file(bundle: &Bundle, path: &str, content: &[u8], bytes: u64) {
     }
 }
 
-/// A kernel with the headers that the case knows of. The probe boots none; on spt it is the own guest that idles.
+/// A kernel with the headers that the case knows of. The probe boots none; on spt and hvt it is the own guest that idles.
 fn stand_in(kernel: &KernelFacts) -> Vec<u8> {
     match (kernel.format, &kernel.solo5) {
+        (_, Some(image)) if image.target == TARGET_HVT => declaring(&hvt_guest("idle"), &image.devices),
         (_, Some(image)) => idle_with(&image.devices),
         (KernelFormat::Elf32, None) => multiboot(),
         (_, None) => bzimage(),
