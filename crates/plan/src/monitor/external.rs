@@ -15,7 +15,7 @@ pub(super) struct Spt;
 const ALLOWED: &[&str] = &[
     "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
     "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl", "lseek", "lstat",
-    "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat", "personality", "ppoll", "prctl", "pread64", "prlimit64",
+    "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat", "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64",
     "pwrite64", "read", "readlink", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
     "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write", "writev",
 ];
