@@ -1,6 +1,6 @@
-//! The group `real-vmm`: Firecracker and Cloud Hypervisor as monitors. `TEST_FIRECRACKER` and `TEST_CLOUD_HYPERVISOR` name
-//! their programs, which then run our own guest; no registry has one, so that without them the probe plays them: it takes what
-//! they take, opens what they open, and shows what it got.
+//! The group `real-vmm`: Firecracker and Cloud Hypervisor as monitors. `TEST_FIRECRACKER` and `TEST_CLOUD_HYPERVISOR`
+//! name their programs, which then run our own guest. No registry has one, so that without them the probe plays them: it
+//! takes what they take, opens what they open, and shows what it got.
 
 use crate::bundle::Bundle;
 use crate::command::until;

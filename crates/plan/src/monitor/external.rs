@@ -14,10 +14,12 @@ pub(super) struct Spt;
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
     "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
-    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl", "lseek", "lstat",
-    "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat", "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64",
-    "pwrite64", "read", "readlink", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
-    "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write", "writev",
+    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl",
+    "lseek", "lstat", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat",
+    "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "rseq",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
+    "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write",
+    "writev",
 ];
 
 impl Monitor for Spt {
@@ -76,8 +78,8 @@ fn check(name: &str, machine: &Machine<'_>) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Options before the kernel (`tenders/common/hvt_main.c`, `spt_main.c`); the guest's line is one word, for words are put together with
-/// one blank between them.
+/// Options before the kernel; the guest's line is one word, for the tender puts words together with one blank between
+/// them.
 fn render(machine: &Machine<'_>) -> Exec {
     let mut args = vec![machine.program.to_owned(), format!("--mem={}", machine.memory_mib)];
     for Attach { name, device } in &machine.attach {

@@ -1,6 +1,6 @@
-//! The probe as Firecracker, Cloud Hypervisor or a tender of Solo5: as strict about what it is told as they are, it opens what
-//! they open, says what it got in one line of JSON, and answers on the API's socket, if there is one, until it is told to end
-//! its machine.
+//! The probe as Firecracker, Cloud Hypervisor or a tender of Solo5: as strict about what it is told as they are, it opens
+//! what they open, says what it got in one line of JSON, and answers on the API's socket, if there is one, until it is
+//! told to end its machine.
 
 mod cloud_hypervisor;
 mod firecracker;
