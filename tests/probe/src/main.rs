@@ -16,7 +16,7 @@
 //!
 //! A program called `monitor` does as with `probe=brief probe=qmp`: no word of the tests is in its argv.
 //!
-//! A program called `firecracker`, `cloud-hypervisor` or `solo5-spt` plays these (`vmm`), whatever its words are.
+//! A program called `firecracker`, `cloud-hypervisor`, `solo5-hvt` or `solo5-spt` plays these (`vmm`), whatever its words are.
 //!
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]

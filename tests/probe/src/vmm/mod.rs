@@ -41,7 +41,7 @@ pub(crate) fn play(argv: &[String], fds: &Value, env: &[String]) -> Option<ExitC
     let machine = match name {
         "firecracker" => firecracker::accept(argv),
         "cloud-hypervisor" => cloud_hypervisor::accept(argv),
-        "solo5-spt" => solo5::accept(argv),
+        "solo5-hvt" | "solo5-spt" => solo5::accept(argv),
         _ => return None,
     };
     Some(match machine.and_then(|machine| run(&machine, argv, fds, env)) {

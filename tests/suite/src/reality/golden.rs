@@ -187,8 +187,10 @@ fn settings(s: &Sandbox, request: &Request) {
     for name in ["firecracker", "cloud-hypervisor"] {
         monitors.entry(name.into()).or_default().path = played(s, name).display().to_string();
     }
-    if let Some(spt) = monitors.get_mut("spt").filter(|spt| !spt.path.is_empty()) {
-        spt.path = played(s, "solo5-spt").display().to_string();
+    for name in ["spt", "hvt"] {
+        if let Some(tender) = monitors.get_mut(name).filter(|tender| !tender.path.is_empty()) {
+            tender.path = played(s, &format!("solo5-{name}")).display().to_string();
+        }
     }
     let mut text = String::new();
     for (name, monitor) in monitors {
