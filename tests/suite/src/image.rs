@@ -98,6 +98,44 @@ pub fn virtio_by_multiboot() -> Vec<u8> {
     image
 }
 
+/// The header by which QEMU's loader knows an ELF file of 64 bits for multiboot: with addresses of its own.
+fn mark_multiboot(image: &mut [u8]) {
+    const PLACE: usize = 0xf00;
+    const HAS_ADDRESSES: u32 = 1 << 16;
+    let header = [0x1bad_b002, HAS_ADDRESSES, 0u32.wrapping_sub(0x1bad_b002 + HAS_ADDRESSES)];
+    assert!(image[PLACE..PLACE + 12].iter().all(|byte| *byte == 0), "the place is taken");
+    image[PLACE..PLACE + 12].copy_from_slice(&header.map(u32::to_le_bytes).concat());
+}
+
+/// A kernel of 64 bits that boots nowhere, with Xen's PVH note and a multiboot header if it is to have them.
+pub fn elf64(pvh: bool, multiboot: bool) -> Vec<u8> {
+    const NOTE: usize = 256;
+    let mut image = vec![0u8; 8192];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    // Executable, x86_64, version, sizes of both headers, one segment to load and one of notes.
+    for (at, value) in [(16, 2), (18, 62), (20, 1), (52, 64), (54, 56), (56, 2)] {
+        put(at, &u16::to_le_bytes(value));
+    }
+    let note = u64::from(pvh) * 20;
+    // Entry, program headers; of each segment type, offset, addresses and sizes.
+    let words =
+        [(24, 0x10_0000), (32, 64), (64, 1), (80, 0x10_0000), (88, 0x10_0000), (96, 4096), (104, 4096)];
+    let notes = [(120, 4), (128, NOTE as u64), (152, note), (160, note), (168, 4)];
+    for (at, value) in words.into_iter().chain(notes) {
+        put(at, &value.to_le_bytes());
+    }
+    if pvh {
+        put(NOTE, &[4, 4, 18].map(u32::to_le_bytes).concat());
+        put(NOTE + 12, b"Xen\0");
+        put(NOTE + 16, &0x10_0000u32.to_le_bytes());
+    }
+    if multiboot {
+        mark_multiboot(&mut image);
+    }
+    image
+}
+
 /// A kernel for QEMU that says `!` on the first serial line and then sends back what comes over it.
 pub fn echo() -> Vec<u8> {
     const CODE: usize = 256;
@@ -110,6 +148,16 @@ pub fn echo() -> Vec<u8> {
     image[CODE..CODE + 7].copy_from_slice(&CALL);
     image[CODE + 7..CODE + 24].copy_from_slice(&LOOP);
     image[24..28].copy_from_slice(&(0x10_0000 + 256u32).to_le_bytes());
+    image
+}
+
+/// As [`idle_with`], with the marks of target virtio; it boots nowhere.
+pub fn virtio_with(devices: &[Declared]) -> Vec<u8> {
+    const VIRTIO: u32 = 3;
+    let mut image = idle_with(devices);
+    let note = image.windows(12).position(|bytes| bytes == b"ABI1Solo5\0\0\0").expect("a note");
+    image[note + 12..note + 16].copy_from_slice(&VIRTIO.to_le_bytes());
+    mark_multiboot(&mut image);
     image
 }
 

@@ -28,6 +28,7 @@ pub mod nameserver;
 pub mod net_guest;
 pub mod net_linux;
 pub mod probe;
+pub mod real_vmm;
 pub mod reality;
 pub mod review;
 pub mod sandbox;

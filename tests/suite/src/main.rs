@@ -16,6 +16,7 @@ fn main() {
     cases.extend(suite::chaos::cases());
     cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
+    cases.extend(suite::real_vmm::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
     cases.extend(suite::faults::cases());

@@ -18,7 +18,7 @@ const GROUP: &str = "virtio-guest";
 /// Emulated, a machine takes its time, and many of them beside others.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Length of the long page.
-const LONG: usize = 100_000;
+pub(crate) const LONG: usize = 100_000;
 
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
@@ -40,7 +40,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The guest with these words, as an engine starts it.
-fn guest(s: &Sandbox, words: &[&str]) -> Bundle {
+pub(crate) fn guest(s: &Sandbox, words: &[&str]) -> Bundle {
     let kernel = fs::read(built("virtio.elf")).expect("guest");
     let bundle = s.bundle("b").unikernel(&kernel, &LINUX).with("/process/args", json!(words));
     bundle.with("/linux/resources/memory", json!({"limit": 160 << 20})).with("/process/env", json!([]))
@@ -55,7 +55,7 @@ fn serve<'a>(s: &'a Sandbox, wire: &Wire) -> Container<'a> {
 }
 
 /// A connection, as soon as the guest is there; the caller is in the client's namespace.
-fn connect(guest: impl Into<IpAddr>) -> Client {
+pub(crate) fn connect(guest: impl Into<IpAddr>) -> Client {
     let guest = SocketAddr::new(guest.into(), 80);
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -67,9 +67,9 @@ fn connect(guest: impl Into<IpAddr>) -> Client {
     }
 }
 
-const USUAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+pub(crate) const USUAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
-fn stop(c: &Container<'_>) {
+pub(crate) fn stop(c: &Container<'_>) {
     assert_eq!(c.status(), "running");
     c.kill("KILL").ok();
     assert_eq!(c.exit_code(), 128 + libc::SIGKILL);
@@ -134,7 +134,7 @@ fn far_gateway(s: &Sandbox) {
 }
 
 /// Runs the guest to its end; returns what it wrote and its status.
-fn run(s: &Sandbox, bundle: &Bundle) -> (String, i32) {
+pub(crate) fn run(s: &Sandbox, bundle: &Bundle) -> (String, i32) {
     let c = s.container("a", bundle);
     c.create().ok();
     let console = s.last_output().with_extension("out");

@@ -32,6 +32,10 @@ impl Monitor for Hvt {
         None
     }
 
+    fn external(&self) -> Option<&'static dyn Monitor> {
+        Some(&super::external::HVT)
+    }
+
     fn accelerated(&self) -> bool {
         true
     }

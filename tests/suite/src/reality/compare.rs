@@ -52,7 +52,10 @@ impl Differences {
     pub(super) fn program(&mut self, report: &Value, program: &Program) {
         self.same("argv", &report["argv"], &json!(program.args));
         self.same("environment", &report["env"], &json!(program.env));
-        self.same("working directory", &report["cwd"], &json!(program.cwd));
+        // Not every monitor may ask for it.
+        if let Some(directory) = report.get("cwd") {
+            self.same("working directory", directory, &json!(program.cwd));
+        }
         let open: Vec<&Value> = report["fds"].as_array().unwrap().iter().map(|fd| &fd["fd"]).collect();
         let planned: Vec<usize> = (0..3 + program.fds.len()).collect();
         self.same("descriptors", &json!(open), &json!(planned));
