@@ -76,6 +76,10 @@ impl fmt::Display for Cause {
             Self::Internal(1) => write!(f, "KVM: an instruction that cannot be emulated"),
             Self::Internal(number) => write!(f, "KVM: internal error {number}"),
             Self::Other(reason) => write!(f, "KVM: unexpected exit {reason}"),
+            // From Linux 6.14 on the first KVM_RUN starts a kernel thread, which belongs to this process.
+            Self::Run(libc::EAGAIN) => {
+                write!(f, "KVM_RUN: no thread for KVM within the limits for processes")
+            }
             Self::Run(errno) => write!(f, "KVM_RUN: errno {errno}"),
             Self::Hypercall { number, address } => {
                 write!(f, "hypercall {number}: address {address:#x} is not in the guest's memory")
@@ -134,9 +138,9 @@ impl RunPage {
         Cause::Translation(is_known.then(|| self.u64(UNION + 8)))
     }
 
-    /// Address of the guest's instruction, if KVM leaves it.
+    /// Address of the guest's instruction, if KVM leaves it; 0 is what was there before.
     pub(super) fn instruction(&self) -> Option<u64> {
-        self.has_registers.then(|| self.u64(RIP))
+        self.has_registers.then(|| self.u64(RIP)).filter(|address| *address != 0)
     }
 
     /// A hypercall is one 32-bit `out`; strings, other sizes and `in` are none.
