@@ -37,6 +37,7 @@ lint:
 	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(GUESTS) clippy --workspace --release --locked -- -D warnings
+	$(GUESTS) clippy --workspace --release --locked --no-default-features --features hvt -- -D warnings
 
 # The ledger's own tests need root, so they belong to `test`.
 check: lint test-guests

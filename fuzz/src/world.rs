@@ -7,7 +7,7 @@ use urunc_plan::input::{
 };
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::launch::LaunchPlan;
-use urunc_plan::solo5::{Declared, Solo5Image, TARGET_SPT};
+use urunc_plan::solo5::{Declared, Solo5Image, TARGET_HVT, TARGET_SPT};
 use urunc_plan::{Request, decide};
 
 use crate::{invariants, refused};
@@ -44,12 +44,17 @@ pub fn with_image(mut request: Request, keys: ImageKeys) -> Request {
 
 fn kernel(monitor: &str) -> KernelFacts {
     let machine = "x86_64".to_owned();
-    if monitor != "spt" {
-        return KernelFacts { bytes: 7 << 20, format: KernelFormat::Bzimage, machine, ..Default::default() };
-    }
+    let target = match monitor {
+        "spt" => TARGET_SPT,
+        "hvt" => TARGET_HVT,
+        _ => {
+            let format = KernelFormat::Bzimage;
+            return KernelFacts { bytes: 7 << 20, format, machine, ..Default::default() };
+        }
+    };
     let device = |name: &str, net| Declared { name: name.to_owned(), net };
     let devices = vec![device("service", true), device("storage", false)];
-    let image = Solo5Image { target: TARGET_SPT, version: 2, machine: 62, end: 1 << 21, devices };
+    let image = Solo5Image { target, version: 2, machine: 62, end: 1 << 21, devices };
     KernelFacts {
         bytes: 1 << 20,
         format: KernelFormat::Elf64,

@@ -20,19 +20,29 @@ ordinary_image() {
     tar -C "$tree" -c . | docker import --change 'CMD ["/bin/sh"]' - ordinary >/dev/null
 }
 
-# Each own Solo5 guest as spt-NAME, by `docker import`. Those with a network are told addresses as MirageOS is.
+# solo5_image FILE: the own guest NAME.ABI as ABI-NAME, by `docker import`. Those with a network are told addresses as
+# MirageOS is.
+solo5_image() {
+    local file=${1##*/} abi=${1##*.} name tree kind
+    name=${file%.*}
+    tree=$URUNC_DOCKER_DIR/$abi-$name
+    mkdir -p "$tree/guest"
+    cp "$1" "$tree/guest/kernel"
+    kind=solo5
+    case $name in http | udp-echo) kind=mirage ;; esac
+    urunc_json unikernelType "$kind" hypervisor "$abi" binary /guest/kernel >"$tree/urunc.json"
+    tar -C "$tree" -c . | docker import --change 'CMD ["guest"]' - "$abi-$name" >/dev/null
+}
+
+# Each own Solo5 guest for spt, and some for hvt.
 spt_images() {
-    local guest name tree kind
-    for guest in "$guests"/*.spt; do
-        name=$(basename "$guest" .spt)
-        tree=$URUNC_DOCKER_DIR/spt-$name
-        mkdir -p "$tree/guest"
-        cp "$guest" "$tree/guest/kernel"
-        kind=solo5
-        case $name in http | udp-echo) kind=mirage ;; esac
-        urunc_json unikernelType "$kind" hypervisor spt binary /guest/kernel >"$tree/urunc.json"
-        tar -C "$tree" -c . | docker import --change 'CMD ["guest"]' - "spt-$name" >/dev/null
-    done
+    local guest
+    for guest in "$guests"/*.spt; do solo5_image "$guest" || return; done
+}
+
+hvt_images() {
+    local name
+    for name in hello exit segv idle; do solo5_image "$guests/$name.hvt" || return; done
 }
 
 # Debian's kernel, by `docker build`.

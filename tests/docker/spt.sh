@@ -1,11 +1,11 @@
 # Solo5 guests on the built-in monitor; sourced by run.sh.
 
-# prints GUEST TEXT [ARG]...
-prints() { has "$(run --rm "spt-$1" "${@:3}" 2>&1)" "$2"; }
+# prints IMAGE TEXT [ARG]...
+prints() { has "$(run --rm "$1" "${@:3}" 2>&1)" "$2"; }
 
-# ends_with GUEST STATUS [ARG]...
+# ends_with IMAGE STATUS [ARG]...
 ends_with() {
-    run -d --name ends "spt-$1" "${@:3}" >/dev/null
+    run -d --name ends "$1" "${@:3}" >/dev/null
     local status
     status=$(status_of ends)
     docker logs ends
@@ -88,16 +88,29 @@ attached() {
     equal "$code" 143
 }
 
+# The other target, on a /dev/kvm that may only emulate.
+hvt_checks() {
+    check "images for hvt" hvt_images
+    check "hvt: hello gets its command line" prints hvt-hello "one two" one two
+    check "hvt: exit code chosen by the guest" ends_with hvt-exit 42 42
+    check "hvt: a fault is 1" ends_with hvt-segv 1
+    check "hvt: a fault is named" prints hvt-segv "solo5-hvt: triple fault"
+    run -d --name idle hvt-idle >/dev/null
+    check "hvt: runs detached" until_logged idle idle
+    check "hvt: docker stop ends it with 143" stops_with idle 143
+    check "hvt: docker rm" docker rm idle
+}
+
 spt_group() {
     check "images of the own guests" spt_images
-    check "hello prints" prints hello "hello from a solo5 guest"
-    check "hello gets its command line" prints hello "one two" one two
-    check "exit code of hello" ends_with hello 0
-    check "exit code chosen by the guest" ends_with exit 42 42
-    check "abort is 255" ends_with abort 255
-    check "fault is 139" ends_with segv 139
-    check "forbidden call is 159" ends_with forbidden 159
-    check "clock" prints clock "long enough"
+    check "hello prints" prints spt-hello "hello from a solo5 guest"
+    check "hello gets its command line" prints spt-hello "one two" one two
+    check "exit code of hello" ends_with spt-hello 0
+    check "exit code chosen by the guest" ends_with spt-exit 42 42
+    check "abort is 255" ends_with spt-abort 255
+    check "fault is 139" ends_with spt-segv 139
+    check "forbidden call is 159" ends_with spt-forbidden 159
+    check "clock" prints spt-clock "long enough"
     idle_checks
     check "--read-only" option_works --read-only
     check "--init" option_works --init
@@ -107,4 +120,5 @@ spt_group() {
     check "docker attach ends with the guest's status" attached
     local limit
     for limit in 32 64 512; do check "-m ${limit}m is filled and holds" fills "$limit"; done
+    hvt_checks
 }

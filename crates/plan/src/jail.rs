@@ -29,7 +29,7 @@ pub fn root(
     if boot == BootProtocol::Program {
         return ordinary(req, nodes, mounts);
     }
-    let builtin = boot == BootProtocol::Solo5Spt && host.monitor.is_none();
+    let builtin = boot.is_solo5() && host.monitor.is_none();
     let mut root = Root { propagation: propagation(req)?, devices: paths(nodes), mounts, ..Root::default() };
     root.image_files = image_files(req, builtin)?;
     if req.terminal {

@@ -55,12 +55,15 @@ pub enum KernelFormat {
 }
 
 impl KernelFacts {
+    fn is_solo5(&self, target: u32) -> bool {
+        self.solo5.as_ref().is_some_and(|image| image.target == target)
+    }
+
     /// Can the file get control by this protocol?
     pub fn entered_by(&self, boot: BootProtocol) -> bool {
         match boot {
-            BootProtocol::Solo5Spt => {
-                self.solo5.as_ref().is_some_and(|image| image.target == solo5::TARGET_SPT)
-            }
+            BootProtocol::Solo5Spt => self.is_solo5(solo5::TARGET_SPT),
+            BootProtocol::Solo5Hvt => self.is_solo5(solo5::TARGET_HVT),
             BootProtocol::Bzimage => self.format == KernelFormat::Bzimage,
             BootProtocol::Pvh => self.pvh,
             BootProtocol::Linux64 => {

@@ -7,6 +7,8 @@ use crate::launch::{Attach, Tap};
 pub enum BootProtocol {
     /// Solo5 ABI, target spt.
     Solo5Spt,
+    /// Solo5 ABI, target hvt.
+    Solo5Hvt,
     /// Linux/x86 boot protocol, compressed image (kernel documentation, `arch/x86/boot.rst`).
     Bzimage,
     /// Xen's PVH entry, by ELF note 18: 32-bit, no paging, a start-info structure.
@@ -22,10 +24,16 @@ pub enum BootProtocol {
 }
 
 impl BootProtocol {
+    /// A Solo5 image, which the built-in monitor runs.
+    pub fn is_solo5(self) -> bool {
+        matches!(self, Self::Solo5Spt | Self::Solo5Hvt)
+    }
+
     /// The protocol in words, for errors.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Solo5Spt => "a Solo5 spt image",
+            Self::Solo5Hvt => "a Solo5 hvt image",
             Self::Bzimage => "a Linux bzImage",
             Self::Pvh => "an ELF file with a PVH entry",
             Self::Linux64 => "an uncompressed 64-bit kernel",

@@ -43,6 +43,8 @@ pub struct Bounds {
     pub least: u64,
     /// Most RAM the monitor gives, MiB.
     pub most_mib: u64,
+    /// RAM is a multiple of this, MiB.
+    pub step_mib: u64,
     /// RAM without a limit, MiB.
     pub default_mib: u64,
     /// The monitor's own need.
@@ -97,6 +99,7 @@ pub fn of(
     let bounds = Bounds {
         least: image.saturating_add(pair.wants.least_ram),
         most_mib: pair.offers.most_ram_mib,
+        step_mib: pair.monitor.ram_step_mib(),
         default_mib: settings.default_memory_mb.unwrap_or(DEFAULT_MIB.max(pair.wants.usual_ram / MIB)),
         overhead: Overhead { fixed: overhead.fixed.saturating_add(copied), ..overhead },
     };
@@ -108,10 +111,11 @@ pub fn of(
 /// # Errors
 /// [`PlanError::Memory`] with all figures, when the guest cannot boot with what is left.
 pub fn split(limit: Option<u64>, bounds: &Bounds) -> Result<Memory, PlanError> {
-    let Bounds { least, most_mib, default_mib, overhead } = *bounds;
+    let Bounds { least, most_mib, step_mib, default_mib, overhead } = *bounds;
     let guest_mib = limit.map_or(default_mib, |limit| overhead.ram(limit) / MIB).min(most_mib);
+    let guest_mib = guest_mib - guest_mib % step_mib;
     let overhead_bytes = overhead.bytes(guest_mib.saturating_mul(MIB));
-    let least_mib = least.div_ceil(MIB).max(1);
+    let least_mib = least.div_ceil(MIB).max(1).next_multiple_of(step_mib);
     if guest_mib < least_mib {
         let why = match limit {
             Some(limit) => format!(

@@ -2,13 +2,15 @@
 
 use crate::error::excerpt;
 use crate::guest::{self, Guest};
-use crate::kernel::{KernelFacts, KernelFormat};
+use crate::kernel::KernelFacts;
 use crate::machine::{Board, BootProtocol, DeviceModel, Offers, Wants};
 use crate::monitor::{self, Monitor};
-use crate::{HostFacts, PlanError, Request};
+use crate::{PlanError, Request};
 
+mod kernel;
 mod troubles;
 
+pub use kernel::kernel;
 pub use troubles::{TROUBLES, Trouble, troubles};
 
 /// A guest and a monitor that fit.
@@ -234,107 +236,4 @@ fn storage(req: &Request, pair: &Pair) -> Result<(), PlanError> {
         return Err(PlanError::Pair { why });
     }
     Ok(())
-}
-
-/// Checks that the kernel file is what the boot protocol needs, on this host's architecture.
-///
-/// # Errors
-/// [`PlanError::File`] naming the key and the path.
-pub fn kernel(req: &Request, host: &HostFacts, pair: &Pair) -> Result<(), PlanError> {
-    let boot = pair.boot;
-    if boot == BootProtocol::Program {
-        return Ok(());
-    }
-    let refuse =
-        |why: String| Err(PlanError::File { file: format!("binary {}", excerpt(&req.image.binary)), why });
-    let Some(facts) = &req.kernel else {
-        return refuse("was not read".to_owned());
-    };
-    if let Some(why) = &facts.broken {
-        return refuse(why.clone());
-    }
-    if let Some(why) = contradiction(facts, pair) {
-        return refuse(why);
-    }
-    match boot {
-        BootProtocol::Solo5Spt => match &facts.solo5 {
-            None => return refuse(format!("no Solo5 ABI note: {}", found(facts))),
-            Some(image) if image.target != 2 => {
-                return refuse(format!("built for Solo5 target {}, spt needs 2", target(image.target)));
-            }
-            Some(image) if !matches!(image.version, 1 | 2) => {
-                return refuse(format!("Solo5 spt ABI {}, supported are 1 and 2", image.version));
-            }
-            Some(image) if machine(image.machine) != Some(host.arch.as_str()) => {
-                return refuse(format!("ELF machine {} is not this host's, {}", image.machine, host.arch));
-            }
-            Some(_) => {}
-        },
-        boot if !facts.entered_by(boot) => {
-            let known = protocols(&pair.wants, &pair.offers);
-            let known: Vec<_> = known.into_iter().map(BootProtocol::describe).collect();
-            let (found, monitor) = (found(facts), pair.monitor.name());
-            return refuse(format!("{found}, and {monitor} loads {}", known.join(" or ")));
-        }
-        _ => {}
-    }
-    // A processor of x86_64 begins with 32 bits.
-    let early = matches!(boot, BootProtocol::Multiboot | BootProtocol::Pvh);
-    let built_for = if facts.machine == "i386" && early { "x86_64" } else { &facts.machine };
-    if built_for != host.arch {
-        return refuse(format!("built for {}, this host is {}", excerpt(&facts.machine), host.arch));
-    }
-    Ok(())
-}
-
-/// What the file says of itself against what the image says of it.
-fn contradiction(facts: &KernelFacts, pair: &Pair) -> Option<String> {
-    let declared = pair.guest.name();
-    if facts.hermit {
-        return Some("an application of hermit; binary is its loader, initrd the application".to_owned());
-    }
-    if !facts.guest.is_empty() && facts.guest != declared {
-        return Some(format!("a kernel of {}, unikernelType says {declared}", excerpt(&facts.guest)));
-    }
-    let of_solo5 = pair.wants.boot.contains(&BootProtocol::Solo5Spt);
-    match (&facts.solo5, of_solo5) {
-        (Some(_), false) => Some(format!("{}, unikernelType says {declared}", found(facts))),
-        (None, true) => Some(format!("no Solo5 ABI note: {}", found(facts))),
-        _ => None,
-    }
-}
-
-/// The architecture of an ELF machine number, of those Solo5 runs on.
-fn machine(number: u16) -> Option<&'static str> {
-    match number {
-        62 => Some("x86_64"),
-        183 => Some("aarch64"),
-        _ => None,
-    }
-}
-
-fn target(number: u32) -> String {
-    let name = match number {
-        1 => "hvt",
-        2 => "spt",
-        3 => "virtio",
-        4 => "muen",
-        6 => "xen",
-        _ => return number.to_string(),
-    };
-    format!("{number} ({name})")
-}
-
-fn found(facts: &KernelFacts) -> String {
-    if let Some(image) = &facts.solo5 {
-        return format!("a Solo5 image for target {}", target(image.target));
-    }
-    match facts.format {
-        KernelFormat::Unknown => "not even ELF",
-        KernelFormat::Elf64 => "a 64-bit ELF file",
-        KernelFormat::Elf32 => "a 32-bit ELF file",
-        KernelFormat::Bzimage => "a Linux bzImage",
-        KernelFormat::Arm64Image => "a Linux arm64 Image",
-    }
-    .to_owned()
 }

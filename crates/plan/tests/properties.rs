@@ -326,6 +326,7 @@ proptest! {
             let bounds = Bounds {
                 least: MIB,
                 most_mib: monitor.offers(monitor.boards()[0]).most_ram_mib,
+                step_mib: monitor.ram_step_mib(),
                 default_mib: 256,
                 overhead: monitor.overhead(acceleration),
             };
@@ -343,11 +344,13 @@ fn a_refused_limit_names_the_least_that_works() {
     for monitor in monitor::ALL {
         for least in [MIB, 2 * MIB, 65 * MIB + 1, 1 << 34] {
             let overhead = monitor.overhead(urunc_plan::machine::Acceleration::Emulation);
-            let bounds = Bounds { least, most_mib: u64::MAX, default_mib: 256, overhead };
+            let step_mib = monitor.ram_step_mib();
+            let bounds = Bounds { least, most_mib: u64::MAX, step_mib, default_mib: 256, overhead };
             let PlanError::Memory { why } = memory::split(Some(4096), &bounds).unwrap_err() else { panic!() };
             let figure = why.split("at least ").nth(1).unwrap().split(' ').next().unwrap();
             let figure: u64 = figure.parse().unwrap();
-            assert_eq!(memory::split(Some(figure), &bounds).unwrap().guest_mib, least.div_ceil(MIB));
+            let given = memory::split(Some(figure), &bounds).unwrap().guest_mib;
+            assert_eq!(given, least.div_ceil(MIB).next_multiple_of(step_mib));
             memory::split(Some(figure - 1), &bounds).unwrap_err();
         }
     }
@@ -358,11 +361,13 @@ fn ram_is_what_the_limit_can_give() {
     let guest = |monitor: &str, mib: u64| {
         let monitor = monitor::find(monitor).unwrap();
         let overhead: Overhead = monitor.overhead(urunc_plan::machine::Acceleration::Emulation);
-        let bounds = Bounds { least: MIB, most_mib: u64::MAX, default_mib: 256, overhead };
+        let step_mib = monitor.ram_step_mib();
+        let bounds = Bounds { least: MIB, most_mib: u64::MAX, step_mib, default_mib: 256, overhead };
         memory::split(Some(mib * MIB), &bounds).unwrap().guest_mib
     };
     for mib in 32..=512 {
         assert!(guest("spt", mib) >= mib - 2, "{mib}");
+        assert!(guest("hvt", mib) >= mib - 8 && guest("hvt", mib) % 2 == 0, "{mib}");
     }
     for mib in [256, 512] {
         assert!(guest("qemu", mib) >= mib - 80, "{mib}");

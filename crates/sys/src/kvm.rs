@@ -16,14 +16,21 @@ use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;
 use urunc_plan::input::KvmFacts;
 
+/// Opens `/dev/kvm`.
+///
+/// # Errors
+/// As open(2).
+pub fn open() -> crate::Result<OwnedFd> {
+    rustix::fs::open("/dev/kvm", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| crate::SysError::new("open", "/dev/kvm", errno))
+}
+
 /// Whether a guest may run on `/dev/kvm`, found by running a tiny one for at most 100 ms.
 ///
 /// A device that cannot be opened or makes no virtual machine is [`KvmFacts::Absent`]. Neither descriptor nor mapping
 /// nor signal state is left behind. On other architectures than x86_64 KVM is always hardware.
 pub fn probe() -> KvmFacts {
-    let Ok(device) = rustix::fs::open("/dev/kvm", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) else {
-        return KvmFacts::Absent;
-    };
+    let Ok(device) = open() else { return KvmFacts::Absent };
     executes_sse(&device)
         .map_or(KvmFacts::Absent, |works| if works { KvmFacts::Usable } else { KvmFacts::Emulated })
 }

@@ -15,6 +15,8 @@ use crate::sys::{self, File};
 pub struct Fds {
     /// The image, readable.
     pub kernel: OwnedFd,
+    /// `/dev/kvm`, read-write, for target hvt.
+    pub kvm: Option<OwnedFd>,
     /// Tap devices (`IFF_TAP | IFF_NO_PI`, already attached to an interface) in the order of [`Tender::attach`].
     pub net: Vec<OwnedFd>,
     /// Block images in the order of [`Tender::attach`]; read-write exactly where the plan says writable.
@@ -67,6 +69,31 @@ impl Devices {
             }
             None => Ok(devices),
         }
+    }
+}
+
+/// What wakes a guest that waits.
+pub(crate) struct Events {
+    /// The epoll set: network devices by their manifest index, and the timer.
+    pub(crate) epoll: OwnedFd,
+    /// CLOCK_MONOTONIC.
+    pub(crate) timer: OwnedFd,
+}
+
+impl Events {
+    /// epoll data of the timer (`SPT_INTERNAL_TIMERFD`); that of a network device is its manifest index.
+    pub(crate) const TIMER: u64 = 0xffff_fffe;
+
+    /// Of these devices.
+    pub(crate) fn watch(devices: &Devices) -> Result<Self, TenderError> {
+        let (epoll, timer) = (sys::epoll()?, sys::timer()?);
+        sys::watch(&epoll, &timer, Self::TIMER)?;
+        for (index, (device, fd)) in devices.attached.iter().zip(&devices.fds).enumerate() {
+            if let Kind::Net { .. } = device.kind {
+                sys::watch(&epoll, fd, index as u64 + 1)?;
+            }
+        }
+        Ok(Self { epoll, timer })
     }
 }
 

@@ -4,12 +4,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Member, Root};
+use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Member, Root, Target};
 use urunc_plan::{LaunchPlan, cpio};
 use urunc_sys::root::{self, Access};
 use urunc_sys::{atomic, cover, fdpass, identity, inroot, process, pty};
 
 use crate::facts::Image;
+
+/// Name of `/dev/kvm` among a built-in monitor's files.
+pub const KVM: &str = "kvm";
 
 /// Everything the jail is made of, opened by `create` before the clone.
 #[derive(Debug, Default)]
@@ -26,7 +29,7 @@ pub struct Materials {
     nulls: Vec<OwnedFd>,
     /// Image files that are not given as they are: their path in the private root, and their content.
     pub copies: Vec<(String, Vec<u8>)>,
-    /// Image files that a built-in monitor reads, by target.
+    /// Files that a built-in monitor uses: those of the image by target, and [`KVM`].
     pub files: Vec<(String, OwnedFd)>,
     /// Engine's console socket.
     pub console: Option<OwnedFd>,
@@ -49,6 +52,11 @@ impl Materials {
     pub fn open(plan: &LaunchPlan, image: &mut Image) -> anyhow::Result<Self> {
         let mut materials = Self::default();
         let builtin = matches!(plan.exec, Exec::Tender(_));
+        if let Exec::Tender(tender) = &plan.exec
+            && tender.target == Target::Hvt
+        {
+            materials.files.push((KVM.to_owned(), urunc_sys::kvm::open()?));
+        }
         for file in &plan.root.image_files {
             let opened = image.take(&file.key, &file.source, file.writable)?;
             if let Some(member) = &file.member {

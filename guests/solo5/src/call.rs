@@ -1,6 +1,7 @@
 //! The system calls of the spt ABI, x86_64.
 
 use core::arch::asm;
+use core::ops::Range;
 
 use crate::BootInfo;
 use crate::manifest::Entry;
@@ -36,7 +37,11 @@ pub(crate) fn write_console(mut bytes: &[u8]) {
     }
 }
 
-pub(crate) fn clear_thread_pointer() {
+/// Memory below the image that is the guest's: behind boot information, command line and signal handler.
+pub const FREE_BELOW_IMAGE: Range<u64> = 0x3_0000..0x10_0000;
+
+/// There is no thread-local storage.
+pub(crate) fn begin(_: &'static BootInfo) {
     raw(158, [0x1002, 0, 0, 0]);
 }
 

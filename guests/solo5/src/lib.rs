@@ -1,6 +1,8 @@
-//! What a guest needs to run on a Solo5 `spt` tender: notes, boot information and nine system calls.
+//! What a guest needs to run on a Solo5 tender: notes, boot information, and nine system calls (`spt`) or eight
+//! hypercalls (`hvt`). The feature `hvt` chooses between them; everything else is the same.
 #![no_std]
 
+#[cfg_attr(feature = "hvt", path = "hypercall.rs")]
 mod call;
 pub mod manifest;
 mod wire;
@@ -8,8 +10,12 @@ mod wire;
 use core::ffi::{CStr, c_char};
 use core::fmt;
 
-pub use call::{raw, raw_with, sleep_until};
+#[cfg(feature = "hvt")]
+pub use call::hypercall;
+pub use call::{FREE_BELOW_IMAGE, sleep_until};
 pub use guest::Once;
+#[cfg(not(feature = "hvt"))]
+pub use call::{raw, raw_with};
 use manifest::Entry;
 pub use wire::Wire;
 
@@ -18,18 +24,23 @@ unsafe extern "C" {
     static _end: u8;
 }
 
-/// Boot information as the tender leaves it (`spt_abi.h`).
+/// Boot information as the tender leaves it (`spt_abi.h`, `hvt_abi.h`).
 #[repr(C)]
 pub struct BootInfo {
     /// Size of guest memory, bytes.
     pub mem_size: u64,
     /// End of the loaded image.
     pub kernel_end: u64,
+    /// Ticks of the time stamp counter in a second.
+    #[cfg(feature = "hvt")]
+    pub cycle_freq: u64,
     cmdline: *const c_char,
     manifest: *const manifest::Header,
     /// Epoll set of timer and network devices.
+    #[cfg(not(feature = "hvt"))]
     pub epoll_fd: i32,
     /// CLOCK_MONOTONIC timer.
+    #[cfg(not(feature = "hvt"))]
     pub timer_fd: i32,
 }
 
@@ -130,7 +141,7 @@ macro_rules! guest {
 
         #[used]
         #[unsafe(link_section = ".note.solo5.abi")]
-        static ABI: $crate::manifest::AbiNote = $crate::manifest::AbiNote::SPT;
+        static ABI: $crate::manifest::AbiNote = $crate::manifest::AbiNote::OWN;
 
         #[used]
         #[unsafe(link_section = ".note.solo5.manifest")]
@@ -144,9 +155,9 @@ macro_rules! guest {
     };
 }
 
-/// What [`guest!`] calls: no thread-local storage, then `main`.
+/// What [`guest!`] calls.
 pub fn start(info: &'static BootInfo, main: fn(&'static BootInfo) -> u8) -> ! {
-    call::clear_thread_pointer();
+    call::begin(info);
     call::exit(main(info))
 }
 

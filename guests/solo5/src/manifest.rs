@@ -30,9 +30,13 @@ pub struct AbiNote {
 }
 
 impl AbiNote {
-    /// Target spt, version 2.
-    pub const SPT: Self =
-        Self { header: NoteHeader::new(*b"ABI1", 16), target: 2, version: 2, reserved: [0; 2] };
+    /// Target spt or hvt, version 2.
+    pub const OWN: Self = Self {
+        header: NoteHeader::new(*b"ABI1", 16),
+        target: if cfg!(feature = "hvt") { 1 } else { 2 },
+        version: 2,
+        reserved: [0; 2],
+    };
 }
 
 /// Start of a manifest; the entries follow.
@@ -87,6 +91,7 @@ impl Entry {
     }
 
     /// Descriptor for the system calls.
+    #[cfg(not(feature = "hvt"))]
     pub fn fd(&self) -> u64 {
         u64::from(self.fd.unsigned_abs())
     }

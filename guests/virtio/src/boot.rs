@@ -18,9 +18,9 @@ unsafe extern "Rust" {
 
 /// Called by both entries.
 #[unsafe(no_mangle)]
-extern "C" fn virtio_start(protocol: u32, address: u64) -> ! {
+extern "C" fn virtio_start(told: u32, address: u64) -> ! {
     interrupt::prepare();
-    let protocol = if protocol == 0 { Protocol::Pvh } else { Protocol::Linux };
+    let protocol = Protocol::of(told, address, &memory);
     virtio_main(&BootInfo::read(protocol, address, &memory))
 }
 

@@ -9,11 +9,12 @@
 
 .section .text.boot, "ax", @progbits
 .code32
-/* PVH: protected mode, flat segments, no stack; ebx has the start information. */
+/* PVH and multiboot: protected mode, flat segments, no stack; ebx has the information, eax tells multiboot. */
 .global pvh_entry
 pvh_entry:
     cli
     cld
+    mov %eax, %edi
     lgdt gdt_pointer
     mov %cr4, %eax
     or $0x20, %eax                      /* PAE */
@@ -28,7 +29,6 @@ pvh_entry:
     or $0x80000000, %eax                /* PG */
     mov %eax, %cr0
     mov %ebx, %esi
-    xor %edi, %edi
     ljmp $8, $long_mode
 
 .code64
@@ -41,7 +41,7 @@ linux_entry:
     lgdt gdt_pointer
     mov $page_map, %rax
     mov %rax, %cr3
-    mov $1, %edi
+    mov $0x53726448, %edi               /* "HdrS" */
     pushq $8
     pushq $long_mode
     lretq

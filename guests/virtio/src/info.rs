@@ -9,6 +9,8 @@ pub enum Protocol {
     Pvh,
     /// `struct boot_params`, the zero page (Linux, `arch/x86/zero-page.rst`).
     Linux,
+    /// Boot information of multiboot 0.6.96, section 3.3.
+    Multiboot,
 }
 
 /// What a guest is told.
@@ -27,10 +29,26 @@ pub type Memory<'a> = &'a dyn Fn(u64, usize) -> Option<&'static [u8]>;
 
 /// Longest command line, bytes: more than any monitor takes.
 const LONGEST: usize = 8 << 10;
+/// What the entry of Linux tells, and multiboot loaders in eax.
+const LINUX: u32 = u32::from_le_bytes(*b"HdrS");
+const MULTIBOOT: u32 = 0x2bad_b002;
 /// `XEN_HVM_START_MAGIC_VALUE`.
 const START: [u8; 4] = 0x336e_c578u32.to_le_bytes();
 /// `struct hvm_start_info` before its memory map, bytes.
 const START_SIZE: usize = 40;
+
+impl Protocol {
+    /// The protocol by what the entry was told, and what is at the address.
+    pub fn of(told: u32, address: u64, memory: Memory<'_>) -> Self {
+        // Firmware of QEMU's microvm has one value for multiboot and PVH.
+        let is_start = || memory(address, 4).is_some_and(|start| start == START);
+        match told {
+            LINUX => Self::Linux,
+            MULTIBOOT if !is_start() => Self::Multiboot,
+            _ => Self::Pvh,
+        }
+    }
+}
 
 impl BootInfo {
     /// Reads it from where the monitor says it is; nothing is told when that makes no sense.
@@ -38,6 +56,7 @@ impl BootInfo {
         let found = match protocol {
             Protocol::Pvh => pvh(address, memory),
             Protocol::Linux => linux(address, memory),
+            Protocol::Multiboot => multiboot(address, memory),
         };
         let (cmdline, initrd) = found.unwrap_or_default();
         Self { protocol, cmdline: text(cmdline, memory), initrd }
@@ -73,6 +92,22 @@ fn linux(address: u64, memory: Memory<'_>) -> Option<Found> {
     let (image, size) = (wide(0x218, 0xc0), wide(0x21c, 0xc4));
     let initrd = usize::try_from(size).ok().filter(|size| *size > 0).and_then(|size| memory(image, size));
     Some((wide(0x228, 0xc8), initrd))
+}
+
+fn multiboot(address: u64, memory: Memory<'_>) -> Option<Found> {
+    const HAS_CMDLINE: u32 = 1 << 2;
+    const HAS_MODULES: u32 = 1 << 3;
+    let word = |bytes, at| array(bytes, at).map(u32::from_le_bytes);
+    let info = memory(address, 28)?;
+    let flags = word(info, 0)?;
+    let initrd = || {
+        let has_one = flags & HAS_MODULES != 0 && word(info, 20)? > 0;
+        let module = memory(word(info, 24)?.into(), 8).filter(|_| has_one)?;
+        let [start, end] = [word(module, 0)?, word(module, 4)?];
+        memory(start.into(), end.checked_sub(start)? as usize)
+    };
+    let cmdline = if flags & HAS_CMDLINE == 0 { 0 } else { word(info, 16)? };
+    Some((cmdline.into(), initrd()))
 }
 
 fn text(address: u64, memory: Memory<'_>) -> &'static str {
@@ -147,6 +182,36 @@ mod tests {
     }
 
     #[test]
+    fn multiboot_tells_command_line_and_first_module() {
+        let tell = |flags: u32, modules: u32| {
+            let words = [flags, 0, 0, 0, 0x3000, modules, 0x2000];
+            let memory = machine(&[
+                (0x1000, &words.map(u32::to_le_bytes).concat()),
+                (0x2000, &[0x5000u32, 0x5005, 0, 0].map(u32::to_le_bytes).concat()),
+                (0x3000, b"kernel a\0"),
+                (0x5000, b"files"),
+            ]);
+            let info = BootInfo::read(Protocol::Multiboot, 0x1000, &memory);
+            (info.cmdline, info.initrd)
+        };
+        assert_eq!(tell(0xc, 1), ("kernel a", Some(&b"files"[..])));
+        assert_eq!(tell(0x4, 1), ("kernel a", None));
+        assert_eq!(tell(0x8, 1), ("", Some(&b"files"[..])));
+        assert_eq!(tell(0xc, 0), ("kernel a", None));
+    }
+
+    #[test]
+    fn the_protocol_is_seen_in_what_is_told() {
+        let memory = machine(&[(0x1000, &start(0, 0, 0))]);
+        let of = |told, address| Protocol::of(told, address, &memory);
+        assert_eq!(of(u32::from_le_bytes(*b"HdrS"), 0x7000), Protocol::Linux);
+        assert_eq!(of(0x2bad_b002, 0x7000), Protocol::Multiboot);
+        for told in [0, 1, 0x2bad_b002] {
+            assert_eq!(of(told, 0x1000), Protocol::Pvh);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_tells_nothing() {
         let nothing = |protocol, address| {
             let memory = machine(&[(0x1000, &start(1, u64::MAX, u64::MAX)), (0x7000, &[0xff; 0x1000])]);
@@ -156,6 +221,7 @@ mod tests {
         for address in [0, 0x1000, 0x2000, 0x7000, 0xfff0, u64::MAX] {
             nothing(Protocol::Pvh, address);
             nothing(Protocol::Linux, address);
+            nothing(Protocol::Multiboot, address);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a guest of virtual machines needs: two entries, a console, virtio devices, the time, and all ways to end.
 //!
-//! It is entered by the PVH note (QEMU, Cloud Hypervisor, Firecracker) or by the 64-bit entry of Linux (Firecracker
-//! before 1.12), and uses its devices without interrupts.
+//! It is entered by the PVH note (QEMU, Cloud Hypervisor, Firecracker), by the 64-bit entry of Linux (Firecracker before
+//! 1.12) or, once it is a 32-bit file, by multiboot (QEMU), and uses its devices without interrupts.
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(target_os = "none")]

@@ -75,13 +75,15 @@ impl Platform {
         }
     }
 
-    /// Somebody has pressed the power button, or the keys that are one. Cloud Hypervisor's is not known here.
+    /// Somebody has pressed the power button, or the keys that are one. Where Cloud Hypervisor has its button only ACPI
+    /// tells.
     pub fn is_button_pressed(self) -> bool {
         match self {
             Self::Pc => in16(PM_EVENTS) & PM_BUTTON != 0,
             Self::Microvm => Registers::map(GED_EVENTS, 4).read32(0) & GED_BUTTON != 0,
-            Self::Firecracker => in8(KEYBOARD) & HAS_DATA != 0 && in8(KEYBOARD_DATA) == DELETE,
-            Self::CloudHypervisor => false,
+            Self::Firecracker | Self::CloudHypervisor => {
+                in8(KEYBOARD) & HAS_DATA != 0 && in8(KEYBOARD_DATA) == DELETE
+            }
         }
     }
 }

@@ -16,6 +16,8 @@
 //!
 //! A program called `monitor` does as with `probe=brief probe=qmp`: no word of the tests is in its argv.
 //!
+//! A program called `firecracker`, `cloud-hypervisor`, `solo5-hvt` or `solo5-spt` plays these (`vmm`), whatever its words are.
+//!
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
 
@@ -25,6 +27,7 @@ mod identity;
 mod noise;
 mod qmp;
 mod system;
+mod vmm;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
     // Before anything else is opened: what was inherited is the question.
     let fds = files::descriptors();
     let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    if let Some(status) = vmm::play(&argv, &fds, &environment()) {
+        return status;
+    }
     let mut words: Vec<&str> =
         argv.iter().flat_map(|a| a.split_whitespace()).filter_map(|w| w.strip_prefix("probe=")).collect();
     if argv.first().is_some_and(|name| name.ends_with("/monitor")) {

@@ -1,7 +1,9 @@
 //! System calls that no safe wrapper offers.
 #![allow(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
+use std::fs::File;
+use std::io::{Error, Result};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 
 /// The descriptor, if it is open.
@@ -83,4 +85,54 @@ pub(crate) fn sleep_until_signal() -> ! {
 pub(crate) fn raise(signal: i32) {
     // SAFETY: no memory argument.
     unsafe { libc::raise(signal) };
+}
+
+/// `struct ifreq` of TUNSETIFF and TUNGETIFF: name, flags, the rest of a union.
+#[repr(C)]
+struct Ifreq {
+    name: [u8; libc::IFNAMSIZ],
+    flags: libc::c_short,
+    rest: [u8; 22],
+}
+
+/// Opens a tap by its name as Firecracker does: header, offloads, one queue.
+pub(crate) fn open_tap(name: &str) -> Result<File> {
+    let device = File::options().read(true).write(true).open("/dev/net/tun")?;
+    let mut request = Ifreq { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
+    let place = request.name.get_mut(..name.len()).ok_or_else(|| Error::other("name too long"))?;
+    place.copy_from_slice(name.as_bytes());
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    request.flags = libc::c_short::try_from(flags).map_err(Error::other)?;
+    // SAFETY: the kernel reads and writes one `ifreq`.
+    done(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+    header_and_offloads(device.as_raw_fd())?;
+    Ok(device)
+}
+
+/// Name of the tap behind an inherited descriptor, which gets ready as Cloud Hypervisor does it.
+pub(crate) fn tap_name(number: RawFd) -> Result<String> {
+    let mut request = Ifreq { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
+    // SAFETY: the kernel writes one `ifreq`.
+    done(unsafe { libc::ioctl(number, libc::TUNGETIFF as _, &raw mut request) })?;
+    header_and_offloads(number)?;
+    let name = request.name.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+/// The header of virtio 1.0, and checksums and segmentation by the other side.
+fn header_and_offloads(tap: RawFd) -> Result<()> {
+    let size: libc::c_int = 12;
+    // SAFETY: the kernel reads one number; the second request's argument is the number itself.
+    unsafe {
+        done(libc::ioctl(tap, libc::TUNSETVNETHDRSZ as _, &raw const size))?;
+        done(libc::ioctl(
+            tap,
+            libc::TUNSETOFFLOAD as _,
+            libc::c_ulong::from(libc::TUN_F_CSUM | libc::TUN_F_TSO4),
+        ))
+    }
+}
+
+fn done(result: libc::c_int) -> Result<()> {
+    if result < 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }

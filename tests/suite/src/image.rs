@@ -14,6 +14,11 @@ pub fn guest(name: &str) -> PathBuf {
     built(&format!("{name}.spt"))
 }
 
+/// [`guest`] for target hvt.
+pub fn hvt_guest(name: &str) -> PathBuf {
+    built(&format!("{name}.hvt"))
+}
+
 /// A file of an own guest, built by `make build` into `GUESTS` (default: `dist/guests`).
 pub fn built(name: &str) -> PathBuf {
     let dir = std::env::var("GUESTS").unwrap_or_else(|_| "dist/guests".into());
@@ -62,6 +67,75 @@ pub fn multiboot() -> Vec<u8> {
     image
 }
 
+/// Our own guest of virtual machines as a multiboot kernel: a 32-bit file with the same content, entered where the PVH
+/// note says.
+pub fn virtio_by_multiboot() -> Vec<u8> {
+    const PROGRAMS: usize = 52;
+    const HEADER: usize = 256;
+    let long = fs::read(built("virtio.elf")).expect("guest");
+    let word = |at: usize| u32::from_le_bytes(long[at..at + 4].try_into().expect("four bytes"));
+    let (mut image, small) = (long.clone(), multiboot());
+    // What is loaded begins at the next page.
+    image[..4096].fill(0);
+    image[..PROGRAMS].copy_from_slice(&small[..PROGRAMS]);
+    image[HEADER..HEADER + 12].copy_from_slice(&small[128..140]);
+    let mut loads = 0u8;
+    for program in (0..usize::from(long[56])).map(|index| 64 + 56 * index) {
+        let [kind, flags, offset, address] = [0, 4, 8, 24].map(|field| word(program + field));
+        match kind {
+            1 => {
+                let sizes = [32, 40].map(|field| word(program + field));
+                let fields = [kind, offset, address, address, sizes[0], sizes[1], flags, 4096];
+                let at = PROGRAMS + 32 * usize::from(loads);
+                image[at..at + 32].copy_from_slice(&fields.map(u32::to_le_bytes).concat());
+                loads += 1;
+            }
+            4 => image[24..28].copy_from_slice(&word(offset as usize + 16).to_le_bytes()),
+            _ => {}
+        }
+    }
+    image[44] = loads;
+    image
+}
+
+/// The header by which QEMU's loader knows an ELF file of 64 bits for multiboot: with addresses of its own.
+fn mark_multiboot(image: &mut [u8]) {
+    const PLACE: usize = 0xf00;
+    const HAS_ADDRESSES: u32 = 1 << 16;
+    let header = [0x1bad_b002, HAS_ADDRESSES, 0u32.wrapping_sub(0x1bad_b002 + HAS_ADDRESSES)];
+    assert!(image[PLACE..PLACE + 12].iter().all(|byte| *byte == 0), "the place is taken");
+    image[PLACE..PLACE + 12].copy_from_slice(&header.map(u32::to_le_bytes).concat());
+}
+
+/// A kernel of 64 bits that boots nowhere, with Xen's PVH note and a multiboot header if it is to have them.
+pub fn elf64(pvh: bool, multiboot: bool) -> Vec<u8> {
+    const NOTE: usize = 256;
+    let mut image = vec![0u8; 8192];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    // Executable, x86_64, version, sizes of both headers, one segment to load and one of notes.
+    for (at, value) in [(16, 2), (18, 62), (20, 1), (52, 64), (54, 56), (56, 2)] {
+        put(at, &u16::to_le_bytes(value));
+    }
+    let note = u64::from(pvh) * 20;
+    // Entry, program headers; of each segment type, offset, addresses and sizes.
+    let words =
+        [(24, 0x10_0000), (32, 64), (64, 1), (80, 0x10_0000), (88, 0x10_0000), (96, 4096), (104, 4096)];
+    let notes = [(120, 4), (128, NOTE as u64), (152, note), (160, note), (168, 4)];
+    for (at, value) in words.into_iter().chain(notes) {
+        put(at, &value.to_le_bytes());
+    }
+    if pvh {
+        put(NOTE, &[4, 4, 18].map(u32::to_le_bytes).concat());
+        put(NOTE + 12, b"Xen\0");
+        put(NOTE + 16, &0x10_0000u32.to_le_bytes());
+    }
+    if multiboot {
+        mark_multiboot(&mut image);
+    }
+    image
+}
+
 /// A kernel for QEMU that says `!` on the first serial line and then sends back what comes over it.
 pub fn echo() -> Vec<u8> {
     const CODE: usize = 256;
@@ -77,10 +151,25 @@ pub fn echo() -> Vec<u8> {
     image
 }
 
-/// The own guest that idles, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
+/// As [`idle_with`], with the marks of target virtio; it boots nowhere.
+pub fn virtio_with(devices: &[Declared]) -> Vec<u8> {
+    const VIRTIO: u32 = 3;
+    let mut image = idle_with(devices);
+    let note = image.windows(12).position(|bytes| bytes == b"ABI1Solo5\0\0\0").expect("a note");
+    image[note + 12..note + 16].copy_from_slice(&VIRTIO.to_le_bytes());
+    mark_multiboot(&mut image);
+    image
+}
+
+/// The own guest that idles on spt, with a manifest that declares these devices (`mft_abi.h` of Solo5, version 1).
 pub fn idle_with(devices: &[Declared]) -> Vec<u8> {
+    declaring(&guest("idle"), devices)
+}
+
+/// An own guest with a manifest that declares these devices.
+pub fn declaring(guest: &Path, devices: &[Declared]) -> Vec<u8> {
     const ENTRY: usize = 104;
-    let mut image = fs::read(guest("idle")).expect("guest");
+    let mut image = fs::read(guest).expect("guest");
     let entries = u32::try_from(devices.len() + 1).expect("few devices");
     let size = 4 + 8 + entries as usize * ENTRY;
     let mut note = Vec::new();
@@ -126,6 +215,12 @@ impl Bundle {
         self.unikernel(&fs::read(guest(name)).expect("guest"), &SPT)
     }
 
+    /// The own guest `name` on the built-in hvt monitor.
+    #[must_use]
+    pub fn hvt(self, name: &str) -> Self {
+        self.unikernel(&fs::read(hvt_guest(name)).expect("guest"), &HVT)
+    }
+
     /// A Linux guest on QEMU; its kernel is no kernel, so only the probe can play this monitor.
     #[must_use]
     pub fn linux(self) -> Self {
@@ -153,6 +248,9 @@ impl Bundle {
 /// Keys of an spt image.
 pub const SPT: [(&str, &str); 3] =
     [("unikernelType", "solo5"), ("hypervisor", "spt"), ("binary", "/.boot/kernel")];
+/// Keys of an hvt image.
+pub const HVT: [(&str, &str); 3] =
+    [("unikernelType", "solo5"), ("hypervisor", "hvt"), ("binary", "/.boot/kernel")];
 /// Keys of a Linux image on QEMU.
 pub const LINUX: [(&str, &str); 3] =
     [("unikernelType", "linux"), ("hypervisor", "qemu"), ("binary", "/.boot/kernel")];

@@ -16,12 +16,14 @@ fn main() {
     cases.extend(suite::chaos::cases());
     cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
+    cases.extend(suite::real_vmm::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
     cases.extend(suite::faults::cases());
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
     cases.extend(suite::hostile_guest::cases());
+    cases.extend(suite::hvt_guest::cases());
     cases.extend(suite::net_guest::cases());
     cases.extend(suite::net_linux::cases());
     cases.extend(suite::virtio_guest::cases());

@@ -1,5 +1,6 @@
 //! What a guest gets of its memory limit, and what an idle one costs: own guests on the built-in monitor.
 
+use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
 use crate::lifecycle::limits::control_file;
@@ -18,21 +19,21 @@ pub fn cases() -> Vec<Case> {
         .into_iter()
         .map(|limit| {
             let name = format!("a-guest-writes-all-its-memory-in-{limit}-mebibytes");
-            Case::new("memory", name, move |s| writes_all(s, limit))
+            Case::new("memory", name, move |s| writes_all(s, &s.bundle("b").spt("memory"), (limit, OVERHEAD)))
         })
         .collect();
     cases.push(Case::new("memory", "an-idle-guest-is-small-and-alone-in-its-address-space", idle));
     cases
 }
 
-fn guest<'a>(s: &'a Sandbox, name: &str, limit: u64) -> Container<'a> {
+fn guest<'a>(s: &'a Sandbox, bundle: &Bundle, limit: u64) -> Container<'a> {
     let memory = json!({"limit": limit * MIB});
-    s.container("a", &s.bundle("b").spt(name).with("/linux/resources/memory", memory))
+    s.container("a", &bundle.clone().with("/linux/resources/memory", memory))
 }
 
-/// The guest writes and reads back every page of its RAM; the limit is never hit.
-fn writes_all(s: &Sandbox, limit: u64) {
-    let c = guest(s, "memory", limit);
+/// The guest writes and reads back every page of its RAM, all of the limit but the overhead; the limit is never hit.
+pub(crate) fn writes_all(s: &Sandbox, bundle: &Bundle, (limit, overhead): (u64, u64)) {
+    let c = guest(s, bundle, limit);
     c.create().ok();
     let output = s.last_output().with_extension("out");
     c.start().ok();
@@ -40,7 +41,7 @@ fn writes_all(s: &Sandbox, limit: u64) {
     let said = text(&output);
     let touched = said.trim().strip_prefix("touched ").and_then(|rest| rest.strip_suffix(" MiB"));
     let touched: u64 = touched.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{said}"));
-    assert!(touched + OVERHEAD >= limit, "{touched} MiB of {limit}");
+    assert!(touched + overhead >= limit, "{touched} MiB of {limit}");
     let path = s.id("b");
     // v1 counts failures; v2 counts how often the limit was hit.
     let failures = control_file(&path, "memory", "memory.failcnt", "memory.events");
@@ -53,7 +54,7 @@ fn writes_all(s: &Sandbox, limit: u64) {
 }
 
 fn idle(s: &Sandbox) {
-    let c = guest(s, "idle", 64 + OVERHEAD);
+    let c = guest(s, &s.bundle("b").spt("idle"), 64 + OVERHEAD);
     c.launch();
     crate::command::until("the guest idles", || text(&s.dir.join("command-0.out")).contains("idle"));
     let plan = s.run(["plan", "--json", &c.id]).ok().json();

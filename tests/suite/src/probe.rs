@@ -25,3 +25,10 @@ pub(crate) fn probe() -> PathBuf {
 pub(crate) fn monitor_path() -> PathBuf {
     probe().with_file_name("monitor")
 }
+
+/// The probe under a monitor's name, which it plays then, in a directory that root alone can write.
+pub(crate) fn played(s: &Sandbox, name: &str) -> PathBuf {
+    let path = s.dir.join(name);
+    fs::copy(probe(), &path).expect("a program");
+    path
+}

@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::{LINUX, built};
+use crate::image::{KERNEL, LINUX, built, virtio_by_multiboot};
 use crate::net_guest::client::{Client, is_pattern};
 use crate::net_guest::wire::Wire;
 use crate::sandbox::{Sandbox, text};
@@ -18,7 +18,7 @@ const GROUP: &str = "virtio-guest";
 /// Emulated, a machine takes its time, and many of them beside others.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Length of the long page.
-const LONG: usize = 100_000;
+pub(crate) const LONG: usize = 100_000;
 
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         case("a-gateway-outside-of-the-network", far_gateway),
         case("the-command-line-arrives-and-the-machine-powers-off", hello),
         case("initrd-and-disk-arrive-whole", storage),
+        case("a-multiboot-kernel-gets-command-line-initrd-and-network", multiboot),
         case("every-end-ends-the-container", ends),
         case("a-guest-that-does-nothing-runs-until-it-is-killed", silent),
     ]);
@@ -39,7 +40,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The guest with these words, as an engine starts it.
-fn guest(s: &Sandbox, words: &[&str]) -> Bundle {
+pub(crate) fn guest(s: &Sandbox, words: &[&str]) -> Bundle {
     let kernel = fs::read(built("virtio.elf")).expect("guest");
     let bundle = s.bundle("b").unikernel(&kernel, &LINUX).with("/process/args", json!(words));
     bundle.with("/linux/resources/memory", json!({"limit": 160 << 20})).with("/process/env", json!([]))
@@ -54,7 +55,7 @@ fn serve<'a>(s: &'a Sandbox, wire: &Wire) -> Container<'a> {
 }
 
 /// A connection, as soon as the guest is there; the caller is in the client's namespace.
-fn connect(guest: impl Into<IpAddr>) -> Client {
+pub(crate) fn connect(guest: impl Into<IpAddr>) -> Client {
     let guest = SocketAddr::new(guest.into(), 80);
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -66,9 +67,9 @@ fn connect(guest: impl Into<IpAddr>) -> Client {
     }
 }
 
-const USUAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+pub(crate) const USUAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
-fn stop(c: &Container<'_>) {
+pub(crate) fn stop(c: &Container<'_>) {
     assert_eq!(c.status(), "running");
     c.kill("KILL").ok();
     assert_eq!(c.exit_code(), 128 + libc::SIGKILL);
@@ -133,7 +134,7 @@ fn far_gateway(s: &Sandbox) {
 }
 
 /// Runs the guest to its end; returns what it wrote and its status.
-fn run(s: &Sandbox, bundle: &Bundle) -> (String, i32) {
+pub(crate) fn run(s: &Sandbox, bundle: &Bundle) -> (String, i32) {
     let c = s.container("a", bundle);
     c.create().ok();
     let console = s.last_output().with_extension("out");
@@ -162,6 +163,27 @@ fn storage(s: &Sandbox) {
     disk.write_all_at(b"first", 0).expect("disk");
     let said = run(s, &bundle).0;
     assert_eq!(said, "initrd: 0 bytes, checksum 00000000\nblock: 128 sectors, the first is \"first\"\n");
+}
+
+/// The 32-bit file, whose command line begins with its name.
+fn multiboot(s: &Sandbox) {
+    let keys = [&LINUX[..], &[("initrd", "/initrd")]].concat();
+    let wire = Wire::usual(s, 1500);
+    let bundle = guest(s, &["initrd", "hello", "http"]).keys(&keys);
+    fs::write(bundle.rootfs().join("initrd"), b"123456789").expect("initrd");
+    fs::write(bundle.rootfs().join(KERNEL), virtio_by_multiboot()).expect("kernel");
+    let c = s.container("a", &bundle.namespace("network", wire.guest_path().to_str()));
+    c.create().ok();
+    let console = s.last_output().with_extension("out");
+    c.start().ok();
+    wire.as_client(|| {
+        let body = connect(USUAL).get(&format!("/bytes/{LONG}")).body;
+        assert!(body.len() == LONG && is_pattern(&body));
+    });
+    let said = text(&console);
+    assert!(said.starts_with("initrd: 9 bytes, checksum cbf43926\n"), "{said}");
+    assert!(said.contains("\nhello: entered by Multiboot, told \"/guest/kernel panic=-1 "), "{said}");
+    stop(&c);
 }
 
 /// Whatever becomes of the machine, the container stops and leaves nothing.

@@ -21,7 +21,7 @@ impl Guest for Mirage {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt, BootProtocol::Multiboot],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Solo5Hvt, BootProtocol::Multiboot],
             boards: &[Board::Own, Board::Pc, Board::Q35],
             nics: solo5::DEVICES,
             addressing: Addressing::AnyGateway,

@@ -17,7 +17,7 @@ impl Guest for Rumprun {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Solo5Hvt],
             nics: &[DeviceModel::Solo5],
             addressing: Addressing::AnyGateway,
             disks: &[DeviceModel::Solo5],

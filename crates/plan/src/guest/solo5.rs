@@ -30,7 +30,7 @@ impl Guest for Solo5 {
 
     fn wants(&self) -> Wants {
         Wants {
-            boot: &[BootProtocol::Solo5Spt, BootProtocol::Multiboot],
+            boot: &[BootProtocol::Solo5Spt, BootProtocol::Solo5Hvt, BootProtocol::Multiboot],
             boards: &[Board::Own, Board::Pc, Board::Q35],
             nics: DEVICES,
             disks: DEVICES,

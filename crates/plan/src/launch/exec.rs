@@ -87,6 +87,19 @@ pub struct Tender {
 pub enum Target {
     /// Sandboxed process tender.
     Spt,
+    /// Hardware virtualized tender, on `/dev/kvm`.
+    Hvt,
+}
+
+impl Target {
+    /// Name of the process that is the guest.
+    #[must_use]
+    pub fn process_name(self) -> &'static str {
+        match self {
+            Self::Spt => "solo5-spt",
+            Self::Hvt => "solo5-hvt",
+        }
+    }
 }
 
 /// One device of the manifest.

@@ -20,17 +20,19 @@ const REFUSED: &[&str] = &["io_uring_setup"];
 /// disks by io_uring, and what starting needs.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
-    "accept4", "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3", "close",
-    "close_range", "dup", "dup2", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "execve", "exit",
-    "exit_group", "faccessat", "fallocate", "fcntl", "fdatasync", "flock", "fstat", "fsync", "ftruncate", "futex", "getcwd",
-    "getdents64", "getpgid", "getpid", "getrandom", "getsockname", "gettid", "gettimeofday", "getuid", "io_destroy",
-    "io_getevents", "io_setup", "io_submit", "io_uring_setup", "ioctl", "kill", "listen", "lseek", "lstat", "madvise", "mbind",
-    "membarrier", "memfd_create", "mmap", "mprotect", "mremap", "msync", "munmap", "nanosleep", "newfstatat", "open",
-    "openat", "pipe2", "poll", "ppoll", "prctl", "pread64", "preadv", "prlimit64", "pwrite64", "pwritev", "read",
-    "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "restart_syscall", "rseq", "rt_sigaction",
-    "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_setaffinity", "sched_yield", "seccomp", "sendmsg",
-    "sendto", "set_robust_list", "set_tid_address", "shutdown", "sigaltstack", "socket", "socketpair", "stat",
-    "statfs", "statx", "tgkill", "timerfd_create", "timerfd_settime", "tkill", "umask", "uname", "unlink", "write", "writev",
+    "accept4", "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3",
+    "close", "close_range", "dup", "dup2", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait",
+    "eventfd2", "execve", "exit", "exit_group", "faccessat", "fallocate", "fcntl", "fdatasync", "flock",
+    "fstat", "fsync", "ftruncate", "futex", "getcwd", "getdents64", "getpgid", "getpid", "getrandom",
+    "getsockname", "gettid", "gettimeofday", "getuid", "io_destroy", "io_getevents", "io_setup", "io_submit",
+    "io_uring_setup", "ioctl", "kill", "listen", "lseek", "lstat", "madvise", "mbind", "membarrier",
+    "memfd_create", "mmap", "mprotect", "mremap", "msync", "munmap", "nanosleep", "newfstatat", "open",
+    "openat", "pipe2", "poll", "ppoll", "prctl", "pread64", "preadv", "prlimit64", "pwrite64", "pwritev",
+    "read", "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "restart_syscall", "rseq", "rt_sigaction",
+    "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_setaffinity", "sched_yield", "seccomp",
+    "sendmsg", "sendto", "set_robust_list", "set_tid_address", "shutdown", "sigaltstack", "socket",
+    "socketpair", "stat", "statfs", "statx", "tgkill", "timerfd_create", "timerfd_settime", "tkill", "umask",
+    "uname", "unlink", "write", "writev",
 ];
 
 impl Monitor for CloudHypervisor {

@@ -1,33 +1,49 @@
 //! The programs `solo5-spt` and `solo5-hvt` of Solo5, in place of the built-in tender.
 
-use super::{COMMON_DEVICES, Device, Monitor, words};
+use super::{COMMON_DEVICES, Device, KVM, Monitor, words};
 use crate::PlanError;
 use crate::launch::{self, Attach, Exec, FdSource, Filter, Program, Ready, Stderr};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
-/// The external tender of target spt.
+/// One of them.
 #[derive(Debug)]
-pub(super) struct Spt;
+pub(super) struct Solo5 {
+    name: &'static str,
+    program: &'static str,
+    boot: &'static [BootProtocol],
+    /// It makes a machine of KVM.
+    kvm: bool,
+}
 
-/// What the tenders call, with the C library's start and the loader of a guest; spt then installs nine of its own.
+/// Target spt.
+pub(super) static SPT: Solo5 =
+    Solo5 { name: "spt", program: "solo5-spt", boot: &[BootProtocol::Solo5Spt], kvm: false };
+/// Target hvt.
+pub(super) static HVT: Solo5 =
+    Solo5 { name: "hvt", program: "solo5-hvt", boot: &[BootProtocol::Solo5Hvt], kvm: true };
+
+/// What the tenders call, with the C library's start and the loader of a guest. They install filters of their own then:
+/// spt always, hvt as of Solo5 0.11.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
     "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
-    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl", "lseek", "lstat",
-    "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat", "personality", "ppoll", "prctl", "pread64", "prlimit64",
-    "pwrite64", "read", "readlink", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
-    "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write", "writev",
+    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl",
+    "lseek", "lstat", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat",
+    "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "rseq",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
+    "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write",
+    "writev",
 ];
 
-impl Monitor for Spt {
+impl Monitor for Solo5 {
     fn name(&self) -> &'static str {
-        "spt"
+        self.name
     }
 
     fn offers(&self, _board: Board) -> Offers {
         Offers {
-            boot: &[BootProtocol::Solo5Spt],
+            boot: self.boot,
             nics: &[DeviceModel::Solo5],
             disks: &[DeviceModel::Solo5],
             initrd: false,
@@ -39,20 +55,46 @@ impl Monitor for Spt {
     }
 
     fn program(&self, _arch: &str) -> Option<String> {
-        Some("solo5-spt".to_owned())
+        Some(self.program.to_owned())
     }
 
+    fn accelerated(&self) -> bool {
+        self.kvm
+    }
+
+    fn needs_kvm(&self) -> bool {
+        self.kvm
+    }
+
+    /// They open block devices for writing, always.
     fn check(&self, machine: &Machine<'_>) -> Result<(), PlanError> {
-        check(self.name(), machine)
+        if machine.disk_writable != Some(false) {
+            return Ok(());
+        }
+        let Self { name, program, .. } = self;
+        let why = format!(
+            "{program} takes no read-only block image, which root.readonly asks for; remove monitors.{name}.path, the \
+             built-in {name} does"
+        );
+        Err(PlanError::Pair { why })
+    }
+
+    /// As the built-in ones.
+    fn ram_step_mib(&self) -> u64 {
+        if self.kvm { 2 } else { 1 }
     }
 
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
-        COMMON_DEVICES.to_vec()
+        COMMON_DEVICES.into_iter().chain(self.kvm.then_some(KVM)).collect()
     }
 
     /// The program and its C library beside what the built-in one needs.
     fn overhead(&self, _acceleration: Acceleration) -> Overhead {
-        Overhead { fixed: 4 * MIB, ram_divisor: 512 }
+        if self.kvm {
+            Overhead { fixed: 6 * MIB, ram_divisor: 170 }
+        } else {
+            Overhead { fixed: 4 * MIB, ram_divisor: 512 }
+        }
     }
 
     fn filters(&self) -> Vec<Filter> {
@@ -64,20 +106,8 @@ impl Monitor for Spt {
     }
 }
 
-/// They open block devices for writing, always.
-fn check(name: &str, machine: &Machine<'_>) -> Result<(), PlanError> {
-    if machine.disk_writable == Some(false) {
-        let why = format!(
-            "solo5-{name} takes no read-only block image, which root.readonly asks for; remove monitors.{name}.path, the \
-             built-in {name} does"
-        );
-        return Err(PlanError::Pair { why });
-    }
-    Ok(())
-}
-
-/// Options before the kernel (`tenders/common/hvt_main.c`, `spt_main.c`); the guest's line is one word, for words are put together with
-/// one blank between them.
+/// Options before the kernel; the guest's line is one word, for the tender puts words together with one blank between
+/// them.
 fn render(machine: &Machine<'_>) -> Exec {
     let mut args = vec![machine.program.to_owned(), format!("--mem={}", machine.memory_mib)];
     for Attach { name, device } in &machine.attach {

@@ -1,7 +1,7 @@
 //! Firecracker 1.16: its machine is a file of the private root, its API a socket there. It opens the tap itself.
 //!
-//! Never `--no-seccomp` and never `--enable-pci` (CVE-2026-5747). Without `--log-path` its log goes to the guest's console,
-//! and a reader of that who goes away leaves it hanging.
+//! Never `--no-seccomp` and never `--enable-pci` (CVE-2026-5747). Without `--log-path` its log goes to the guest's
+//! console, and a reader of that who goes away leaves it hanging.
 
 use serde_json::{Value, json};
 
@@ -34,15 +34,15 @@ const LONGEST_ID: usize = 64;
 /// asynchronous block engine only.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
-    "accept4", "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3", "close",
-    "dup", "dup2", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "execve", "exit",
-    "exit_group", "fcntl", "fdatasync", "fstat", "fsync", "ftruncate", "futex", "getpid", "getrandom", "gettid", "ioctl",
-    "listen", "lseek", "lstat", "madvise", "membarrier", "memfd_create", "mincore", "mmap", "mprotect", "mremap", "msync",
-    "munmap", "nanosleep", "newfstatat", "open", "openat", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64",
-    "read", "readlink", "readv", "recvfrom", "recvmsg", "restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask",
-    "rt_sigreturn", "sched_getaffinity", "sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list",
-    "set_tid_address", "sigaltstack", "socket", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "tkill",
-    "write", "writev",
+    "accept4", "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3",
+    "close", "dup", "dup2", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2",
+    "execve", "exit", "exit_group", "fcntl", "fdatasync", "fstat", "fsync", "ftruncate", "futex", "getpid",
+    "getrandom", "gettid", "ioctl", "listen", "lseek", "lstat", "madvise", "membarrier", "memfd_create",
+    "mincore", "mmap", "mprotect", "mremap", "msync", "munmap", "nanosleep", "newfstatat", "open", "openat",
+    "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "readv", "recvfrom",
+    "recvmsg", "restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity",
+    "sched_yield", "seccomp", "sendmsg", "sendto", "set_robust_list", "set_tid_address", "sigaltstack",
+    "socket", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "tkill", "write", "writev",
 ];
 
 impl Monitor for Firecracker {

@@ -9,6 +9,7 @@ use crate::memory::Overhead;
 mod cloud_hypervisor;
 mod external;
 mod firecracker;
+mod hvt;
 mod process;
 mod qemu;
 mod spt;
@@ -52,6 +53,10 @@ pub trait Monitor: Sync {
     fn check(&self, _machine: &Machine<'_>) -> Result<(), PlanError> {
         Ok(())
     }
+    /// RAM comes in multiples of so many MiB.
+    fn ram_step_mib(&self) -> u64 {
+        1
+    }
     /// Adds its own files to the private root.
     fn furnish(&self, _machine: &Machine<'_>, _root: &mut Root) {}
     /// What an operator should know of this build of the program.
@@ -72,13 +77,14 @@ pub trait Monitor: Sync {
 pub static ALL: &[&dyn Monitor] = &[
     &cloud_hypervisor::CloudHypervisor,
     &firecracker::Firecracker,
+    &hvt::Hvt,
     &process::Process,
     &qemu::Qemu,
     &spt::Spt,
 ];
 
 /// Names of other implementations' monitors that an image may ask for.
-pub const PLANNED: &[&str] = &["hvt", "hyperlight"];
+pub const PLANNED: &[&str] = &["hyperlight"];
 
 /// The monitor of that name.
 pub fn find(name: &str) -> Option<&'static dyn Monitor> {

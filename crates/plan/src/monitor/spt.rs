@@ -33,7 +33,7 @@ impl Monitor for Spt {
     }
 
     fn external(&self) -> Option<&'static dyn Monitor> {
-        Some(&super::external::Spt)
+        Some(&super::external::SPT)
     }
 
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {

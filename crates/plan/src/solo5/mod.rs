@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::read::ReadAt;
 
-/// ABI target number of the `spt` tender (`solo5/elf_abi.h`).
+/// ABI target number of the `hvt` tender (`solo5/elf_abi.h`).
+pub const TARGET_HVT: u32 = 1;
+/// ABI target number of the `spt` tender.
 pub const TARGET_SPT: u32 = 2;
 /// ABI target number of images that are virtual machines: QEMU loads them, by its own rules.
 pub const TARGET_VIRTIO: u32 = 3;

@@ -117,11 +117,12 @@ pub fn connect(netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<OwnedFd>
 }
 
 /// Has [`connect`] failed because another start was faster? Then what it was to make is there: the tap, a qdisc, a filter.
-/// What is always there, and is only opened, may be busy for other reasons.
+/// What is only opened, or made by this start itself, may be busy for other reasons.
 pub fn overtaken(error: &SysError) -> bool {
-    const OPENS: [&str; 5] = ["enter", "open", "open netlink socket", "own tap", "return to"];
+    const OTHERS: [&str; 6] =
+        ["enter", "open", "open netlink socket", "own tap", "return to", "set offloads of"];
     let there = matches!(error.source.kind(), ErrorKind::AlreadyExists | ErrorKind::ResourceBusy);
-    there && !OPENS.contains(&error.op)
+    there && !OTHERS.contains(&error.op)
 }
 
 fn redirected(socket: &mut Socket, netns: BorrowedFd<'_>, tap: &Tap, alias: &str) -> Result<()> {

@@ -55,6 +55,8 @@ type Finish<'a> = dyn Fn(u32) -> std::result::Result<Vec<u8>, &'static str> + 'a
 pub(super) struct Socket {
     fd: OwnedFd,
     sequence: u32,
+    /// For one datagram. To have one for each answer takes longer than some answers do.
+    buffer: Vec<u8>,
 }
 
 impl Socket {
@@ -79,7 +81,7 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
             enable(&fd, option);
         }
-        Ok(Self { fd, sequence: 0 })
+        Ok(Self { fd, sequence: 0, buffer: vec![0; DATAGRAM] })
     }
 
     /// Sends a request and returns its replies, when the kernel has accepted it.
@@ -109,10 +111,9 @@ impl Socket {
             finish(self.sequence).map_err(|fault| Refusal { errno: Errno::INVAL, text: fault.to_owned() })?;
         rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, &bytes, SendFlags::empty()))?;
         let mut answer = Answer::to(self.sequence);
-        let mut buffer = vec![0; DATAGRAM];
         loop {
-            let length = self.receive(&mut buffer)?;
-            if answer.take(buffer.get(..length).unwrap_or_default())? {
+            let length = self.receive()?;
+            if answer.take(self.buffer.get(..length).unwrap_or_default())? {
                 return Ok(answer.replies);
             }
         }
@@ -120,8 +121,9 @@ impl Socket {
 
     /// Rtnetlink answers inside `send`, and continues a dump inside `recv`: an empty queue means that no answer will
     /// ever come, so waiting could only hang.
-    fn receive(&self, buffer: &mut [u8]) -> std::result::Result<usize, Refusal> {
+    fn receive(&mut self) -> std::result::Result<usize, Refusal> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        let buffer = self.buffer.as_mut_slice();
         let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, flags))?;
         if length > buffer.len() { Err(Errno::MSGSIZE.into()) } else { Ok(length) }
     }

@@ -6,11 +6,8 @@ use std::arch::{asm, global_asm};
 
 use super::Jump;
 use super::trampoline::{FILTER, TRAMPOLINE};
-use crate::boot::BOOT_INFO;
+use crate::boot::SPT_BOOT_INFO;
 use crate::sys::pointer;
-
-/// EM_AARCH64.
-pub(super) const ELF_MACHINE: u16 = 183;
 
 /// End of this process's addresses. It depends on the kernel's VA_BITS; beyond it nothing can be mapped, so the
 /// largest size whose last page is mappable (or mapped) is the one.
@@ -95,7 +92,7 @@ global_asm!(
     seccomp = const libc::SYS_seccomp,
     exit_group = const libc::SYS_exit_group,
     filter = const FILTER,
-    boot_info = const BOOT_INFO,
+    boot_info = const SPT_BOOT_INFO,
 );
 
 /// Goes to the trampoline.

@@ -4,10 +4,7 @@ use std::arch::{asm, global_asm};
 
 use super::Jump;
 use super::trampoline::{FILTER, TRAMPOLINE};
-use crate::boot::BOOT_INFO;
-
-/// EM_X86_64.
-pub(super) const ELF_MACHINE: u16 = 62;
+use crate::boot::SPT_BOOT_INFO;
 
 /// End of the addresses that can be mapped without asking for five-level paging (`TASK_SIZE_MAX`).
 pub(super) fn task_end() -> u64 {
@@ -108,7 +105,7 @@ global_asm!(
     seccomp = const libc::SYS_seccomp,
     exit_group = const libc::SYS_exit_group,
     filter = const FILTER,
-    boot_info = const BOOT_INFO,
+    boot_info = const SPT_BOOT_INFO,
 );
 
 /// Goes to the trampoline.

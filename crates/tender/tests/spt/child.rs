@@ -6,7 +6,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
 use serde::{Deserialize, Serialize};
-use urunc_plan::launch::{Device, Tender};
+use urunc_plan::launch::{Device, Target, Tender};
 use urunc_tender::{Fds, prepare};
 
 /// Argument that selects this role.
@@ -81,8 +81,10 @@ fn apply(twist: &Twist) {
 }
 
 fn open(orders: &Orders) -> Fds {
-    let mut fds =
-        Fds { kernel: File::open(&orders.kernel).unwrap().into(), net: Vec::new(), block: Vec::new() };
+    let kernel = File::open(&orders.kernel).unwrap().into();
+    let kvm = (orders.plan.target == Target::Hvt)
+        .then(|| OpenOptions::new().read(true).write(true).open("/dev/kvm").unwrap().into());
+    let mut fds = Fds { kernel, kvm, net: Vec::new(), block: Vec::new() };
     for attach in &orders.plan.attach {
         match &attach.device {
             Device::Net { .. } => fds.net.push(socket(orders.sockets.as_ref().unwrap())),

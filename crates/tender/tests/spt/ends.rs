@@ -8,7 +8,7 @@ crate::tests! {
     faults_are_deaths_by_signal, forbidden_calls_are_deaths_by_sigsys, every_terminating_signal_ends_a_guest,
     a_busy_guest_can_be_stopped, harmless_signals_do_nothing, first_process_in_an_empty_root,
     faults_kill_the_first_process_too, a_guest_cannot_hold_off_the_stop_signal,
-    a_guest_cannot_spoil_the_signal_stack,
+    a_guest_cannot_spoil_the_signal_stack, the_console_may_be_gone,
 }
 
 fn prints_and_exits_with_its_status() {
@@ -22,7 +22,7 @@ fn prints_and_exits_with_its_status() {
 fn old_abi_runs_too() {
     let mut image = image(&[print(3)], b"v1\n");
     image.version = 1;
-    assert_eq!(Guest::new(&image).run().out, "v1\n");
+    assert_eq!(Guest::new(&image).output(), b"v1\n");
 }
 
 fn entry_state_is_clean() {
@@ -105,8 +105,7 @@ fn a_busy_guest_can_be_stopped() {
 fn harmless_signals_do_nothing() {
     let guest = Guest::new(&image(&[print(5), WAIT, WAIT, WAIT, WAIT], b"idle\n")).start();
     for signal in [libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG, libc::SIGCONT] {
-        // SAFETY: the guest is our child.
-        assert_eq!(unsafe { libc::kill(guest.pid.cast_signed(), signal) }, 0);
+        guest.signal(signal);
     }
     assert_eq!(guest.stop(libc::SIGTERM), 143);
 }
@@ -158,4 +157,14 @@ fn a_guest_cannot_spoil_the_signal_stack() {
         let steps = [Step::Write(0x3_0000), print(5), Step::Stack(stack), Step::Spin];
         assert_eq!(Guest::new(&image(&steps, b"busy\n")).start().stop(libc::SIGTERM), 143, "{stack:#x}");
     }
+}
+
+/// A guest whose reader has gone ends as any program does.
+fn the_console_may_be_gone() {
+    let again = Step::Try(libc::SYS_write, [1, DATA, 5, 0, 0, 0]);
+    let mut guest = Guest::new(&image(&[print(5), again, WAIT], b"once\n")).start();
+    guest.hang_up();
+    // The second line came before or after the end of the pipe.
+    let code = guest.stop(libc::SIGTERM);
+    assert!(code == 128 + libc::SIGTERM || code == 128 + libc::SIGPIPE, "{code}");
 }

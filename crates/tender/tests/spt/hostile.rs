@@ -71,7 +71,7 @@ fn life(image: &[u8]) -> i32 {
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let plan = Tender { target: Target::Spt, cmdline: String::new(), memory_mib: 4, attach: Vec::new() };
-        let ready = prepare(&plan, Fds { kernel, net: Vec::new(), block: Vec::new() }).unwrap();
+        let ready = prepare(&plan, Fds { kernel, kvm: None, net: Vec::new(), block: Vec::new() }).unwrap();
         ready.enter(|| ());
     }
     let mut status = 0;

@@ -17,6 +17,7 @@ mod refusals;
 mod run;
 
 use libtest_mimic::{Arguments, Trial};
+use urunc_plan::launch::Target;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +35,9 @@ fn main() {
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
+
+/// What the guests are made for.
+pub const TARGET: Target = Target::Spt;
 
 /// A named test.
 type Test = (&'static str, fn());

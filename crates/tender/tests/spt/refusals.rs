@@ -129,7 +129,10 @@ fn hosts_that_are_not_safe() {
     let error = with(|guest| guest.orders.twist = Some(Twist::LegacyPersonality));
     assert_eq!(error, "host: the personality READ_IMPLIES_EXEC makes every page executable");
     let error = with(|guest| guest.orders.twist = Some(Twist::Thread));
-    assert_eq!(error, "host: another thread or process uses this memory, which is about to be unmapped");
+    assert_eq!(
+        error,
+        "host: another thread or process uses the memory of the one that is about to be the guest"
+    );
     let error = with(|guest| guest.orders.twist = Some(Twist::NoStdin));
     assert_eq!(error, "host: descriptors 0, 1 and 2 must be open and not be devices");
 }

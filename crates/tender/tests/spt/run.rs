@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use urunc_plan::launch::{Attach, Device, Target, Tender};
+use urunc_plan::launch::{Attach, Device, Tender};
 
+use crate::TARGET;
 use crate::child::{Orders, ROLE};
 use crate::image::Image;
 
@@ -37,7 +38,7 @@ impl Guest {
         let dir = tempfile::tempdir().unwrap();
         let kernel = dir.path().join("kernel");
         std::fs::write(&kernel, image).unwrap();
-        let plan = Tender { target: Target::Spt, cmdline: String::new(), memory_mib: 16, attach: Vec::new() };
+        let plan = Tender { target: TARGET, cmdline: String::new(), memory_mib: 16, attach: Vec::new() };
         let kernel = kernel.to_str().unwrap().to_owned();
         let orders = Orders { plan, kernel, sockets: None, pid1_in: None, twist: None };
         Self { orders, dir }
@@ -65,6 +66,13 @@ impl Guest {
         End { code, out: text(output.stdout), err: text(output.stderr) }
     }
 
+    /// Runs to a good end: what it has written.
+    pub fn output(&self) -> Vec<u8> {
+        let output = self.command().output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// The one line that says why the guest cannot run.
     pub fn refusal(&self) -> String {
         let end = self.run();
@@ -90,7 +98,7 @@ impl Guest {
             said.push(line.trim_end().to_owned());
         }
         let pid = said.iter().find_map(|line| line.strip_prefix("pid ")?.parse().ok());
-        Running { pid: pid.unwrap_or(child.id()), child, line, said, _out: Box::new(out) }
+        Running { pid: pid.unwrap_or(child.id()), child, line, said, out: Some(Box::new(out)) }
     }
 
     fn command(&self) -> Command {
@@ -110,14 +118,13 @@ pub struct Running {
     pub line: String,
     /// What the child said on standard error until READY.
     pub said: Vec<String>,
-    _out: Box<dyn Read>,
+    out: Option<Box<dyn Read>>,
 }
 
 impl Running {
     /// Sends a signal and waits: the code, as in [`End`]; 137 when the signal had no effect for 20 seconds.
     pub fn stop(mut self, signal: i32) -> i32 {
-        // SAFETY: the process is our child's child or our child, not yet waited for.
-        assert_eq!(unsafe { libc::kill(self.pid.cast_signed(), signal) }, 0);
+        self.signal(signal);
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.child.try_wait().unwrap().is_none() {
             if Instant::now() > deadline {
@@ -127,8 +134,24 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the process is our child's child or our child, not yet waited for.
+        assert_eq!(unsafe { libc::kill(self.pid.cast_signed(), signal) }, 0);
+    }
+
+    /// Waits for its end: the code, as in [`End`].
+    pub fn wait(mut self) -> i32 {
         let status = self.child.wait().unwrap();
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+    }
+
+    /// Nobody reads its output any more.
+    pub fn hang_up(&mut self) {
+        self.out = None;
     }
 
     /// A file of its /proc directory.

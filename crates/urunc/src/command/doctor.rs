@@ -47,6 +47,7 @@ fn examine(settings: &Settings) -> Vec<Finding> {
         needed(Path::new("/dev/net/tun").exists(), "/dev/net/tun", "load the tun module: modprobe tun"),
         cgroups(),
         Finding::ok("spt: built in, needs neither monitor nor KVM"),
+        Finding::ok("hvt: built in, needs KVM"),
         qemu(settings),
         kvm(),
         runtime(settings),
@@ -76,8 +77,8 @@ fn qemu(settings: &Settings) -> Finding {
 fn kvm() -> Finding {
     Finding::ok(match urunc_sys::kvm::probe() {
         KvmFacts::Usable => "kvm: runs guests",
-        KvmFacts::Emulated => "kvm: only an instruction emulator; qemu falls back to TCG",
-        KvmFacts::Absent | KvmFacts::Unprobed => "kvm: /dev/kvm is absent; qemu falls back to TCG",
+        KvmFacts::Emulated => "kvm: only an instruction emulator; hvt is slow, qemu falls back to TCG",
+        KvmFacts::Absent | KvmFacts::Unprobed => "kvm: /dev/kvm is absent; no hvt, qemu falls back to TCG",
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
-use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Tender};
+use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Target, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
 use urunc_sys::{capabilities, identity, process};
 
@@ -16,6 +16,7 @@ use super::step::{Failure, Step};
 use crate::bundle::Hook;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place, seen_inside};
+use crate::jail::KVM;
 
 /// Descriptors by name: the path in the private root, or what the tender calls the file.
 type Named = Vec<(String, OwnedFd)>;
@@ -132,7 +133,7 @@ fn become_tender(order: &Order, tender: &Tender, files: &mut Named) -> Result<In
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     let ready = urunc_tender::prepare(tender, fds).step("tender")?;
     // What ps shows; a guest runs under any name.
-    let _ = process::set_name("solo5-spt");
+    let _ = process::set_name(tender.target.process_name());
     ready.enter(|| {
         let _ = handshake::send(order.socket.as_fd(), &Message::Ready, &[]);
     })
@@ -143,7 +144,8 @@ fn tender_fds(order: &Order, tender: &Tender, files: &mut Named) -> anyhow::Resu
         let at = files.iter().position(|(target, _)| target == name);
         at.map(|at| files.swap_remove(at).1).with_context(|| format!("image file {name} is not open"))
     };
-    let mut fds = urunc_tender::Fds { kernel: take("kernel")?, net: Vec::new(), block: Vec::new() };
+    let kvm = (tender.target == Target::Hvt).then(|| take(KVM)).transpose()?;
+    let mut fds = urunc_tender::Fds { kernel: take("kernel")?, kvm, net: Vec::new(), block: Vec::new() };
     for attach in &tender.attach {
         match &attach.device {
             Device::Net { .. } => fds.net.push(copy_of(order.tap.as_ref())?),

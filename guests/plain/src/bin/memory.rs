@@ -3,20 +3,17 @@
 #![no_std]
 #![no_main]
 
-use core::ops::Range;
-use solo5::{BootInfo, image_end, println};
+use solo5::{BootInfo, FREE_BELOW_IMAGE, image_end, println};
 
 solo5::guest!(main);
 
 const PAGE: u64 = 4096;
-/// Free memory below the image, behind what a tender keeps there: boot information, command line, signal handler.
-const BELOW_IMAGE: Range<u64> = 0x3_0000..0x10_0000;
 
 fn main(info: &'static BootInfo) -> u8 {
     let here = 0u64;
     let stack = (&raw const here).addr() as u64;
     let above = image_end().next_multiple_of(PAGE)..stack - 4 * PAGE;
-    let pages = || BELOW_IMAGE.chain(above.clone()).step_by(PAGE as usize);
+    let pages = || FREE_BELOW_IMAGE.chain(above.clone()).step_by(PAGE as usize);
     for address in pages() {
         let page = core::ptr::with_exposed_provenance_mut::<u64>(address as usize);
         // SAFETY: the memory between image and stack is the guest's, and nobody else uses it.

@@ -1,6 +1,8 @@
 //! Monitors that cannot be taken, and monitors that end too early, too late or not at all.
 
 use super::{Entry, create_is_refused, is_taken, start_fails};
+use crate::bundle::Bundle;
+use crate::image::{LINUX, elf64, replaced};
 use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::Sandbox;
 use std::fs;
@@ -54,6 +56,17 @@ pub(super) const CASES: &[Entry] = &[
             create_is_refused(s, &bundle, "monitors.qemu.vhost");
         }
     }),
+    ("i-49-no-firecracker", |s| without_program(s, "firecracker", &[])),
+    ("i-49-no-cloud-hypervisor", |s| without_program(s, "cloud-hypervisor", &[])),
+    ("i-49-a-firecracker-that-is-a-script", |s| without_program(s, "firecracker", b"#!/bin/sh\n")),
+    ("i-49-a-cloud-hypervisor-of-another-machine", |s| {
+        let mut bytes = fs::read("/bin/true").unwrap();
+        bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
+        without_program(s, "cloud-hypervisor", &bytes);
+    }),
+    ("i-49-a-solo5-spt-that-is-cut", |s| without_program(s, "spt", b"\x7fELF")),
+    ("i-50-a-firecracker-that-ends-before-it-runs", |s| dies(s, "firecracker")),
+    ("i-50-a-cloud-hypervisor-that-ends-before-it-runs", |s| dies(s, "cloud-hypervisor")),
     ("i-49-a-monitor-by-relative-path", |s| monitor(s, "bin/qemu", "monitors.qemu.path")),
     ("i-50-a-monitor-that-exits-with-127", |s| {
         start_with_probe(s, &["probe=brief", "probe=exit:127"]);
@@ -106,4 +119,31 @@ fn monitor(s: &Sandbox, path: &str, word: &str) {
 /// Starts a Linux bundle whose monitor is the probe with these words; returns the error.
 fn start_with_probe(s: &Sandbox, words: &[&str]) -> String {
     start_fails(s, &linux_on_probe(s, words))
+}
+
+/// The monitor's program is this file, or is not there at all.
+fn without_program(s: &Sandbox, name: &str, content: &[u8]) {
+    let path = s.dir.join("program");
+    if !content.is_empty() {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::write(&s.settings, format!("[monitors.{name}]\npath = \"{}\"\n", path.display())).unwrap();
+    let bundle = match name {
+        "spt" => s.bundle("b").spt("hello"),
+        _ => on(s, name),
+    };
+    create_is_refused(s, &bundle, &format!("monitors.{name}.path"));
+}
+
+/// The probe under its own name takes no configuration, and ends at once.
+fn dies(s: &Sandbox, name: &str) {
+    fs::write(&s.settings, format!("[monitors.{name}]\npath = \"{}\"\n", probe().display())).unwrap();
+    let error = start_fails(s, &on(s, name));
+    assert!(error.contains(name), "{error}");
+}
+
+/// A kernel that this monitor takes.
+fn on(s: &Sandbox, name: &str) -> Bundle {
+    s.bundle("b").unikernel(&elf64(true, false), &replaced(&LINUX, "hypervisor", name))
 }

@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
 const CASES: &[Entry] = &[
     ("c-01-leaked-descriptor-and-working-directory", leaked_descriptors),
     ("c-02-overwrite-of-the-runtime-by-its-exe", overwritten_runtime),
+    ("c-02-an-hvt-guest-has-no-way-to-the-runtime", hvt_is_alone),
     ("c-03-host-executes-image-content", executed_image),
     ("c-04-inherited-capabilities-and-groups", inherited_identity),
     ("c-05-pid-confusion", confused_pids),
@@ -143,6 +144,27 @@ fn overwritten_runtime(s: &Sandbox) {
         c.delete_force().ok();
     }
     assert!(programs() == before, "the program of the runtime or of the monitor has changed");
+    nothing_left(s);
+}
+
+/// The runtime's program stays mapped beside an hvt guest. Whoever takes its process over has no /proc to reach the file
+/// by, no call to open it with and no descriptor of it; and nobody of its user may look into the process.
+fn hvt_is_alone(s: &Sandbox) {
+    let before = fs::read(&s.runtime.program).expect("the runtime");
+    let bundle = s.bundle("b").hvt("idle").with("/process/user", json!({"uid": 1000, "gid": 1000}));
+    let c = s.container("a", &bundle);
+    c.launch();
+    until("the tender runs", || c.status_field("Seccomp") == "2");
+    crate::hvt_guest::is_alone(&c);
+    let exe = format!("/proc/{}/exe", c.pid());
+    let looks = |uid: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", uid, "--regid", uid, "--clear-groups", "readlink", &exe]);
+        command.output().expect("setpriv").status.success()
+    };
+    assert!(!looks("1000") && looks("0"), "its user may look into the process");
+    c.delete_force().ok();
+    assert!(fs::read(&s.runtime.program).expect("the runtime") == before, "the runtime has changed");
     nothing_left(s);
 }
 

@@ -58,7 +58,7 @@ pub(super) const ENTRIES: &[(&str, &str, Standing)] = &[
     ("F-02", "Cloud Hypervisor", Waits("that monitor")),
     ("F-03", "QEMU: unplanned devices, its monitor on the console", Tested),
     ("F-04", "shared files", Waits("volumes")),
-    ("F-05", "KVM: what a guest sees of the processor", Waits("the built-in hvt monitor")),
+    ("F-05", "KVM: what a guest sees of the processor", Tested),
     ("F-06", "errors in the built-in monitor: loader, mappings, ranges", Tested),
     ("F-07", "holes in crates below us", Waits("a RustSec check; no crate that the entry names is used")),
     ("F-08", "a monitor or guest that lies to the host", Tested),

@@ -20,8 +20,10 @@ pub(super) fn cases() -> Vec<Case> {
 const CASES: &[Entry] = &[
     ("f-03-qemu-has-the-planned-devices-only", planned_devices),
     ("f-03-qemu-has-no-monitor-on-its-console", no_monitor_on_console),
+    ("f-05-the-processor-of-an-hvt-guest", processor),
     ("f-06-the-guest-is-alone-in-its-address-space", address_space),
     ("f-06-broken-kernels-meet-the-loader", loader),
+    ("f-06-forbidden-hypercalls-end-an-hvt-guest", crate::hvt_guest::forbidden_calls),
     ("f-08-a-monitor-that-lies", lying_monitor),
 ];
 
@@ -119,6 +121,47 @@ fn no_monitor_on_console(s: &Sandbox) {
     c.delete_force().ok();
     drop(terminal);
     std::fs::remove_file(s.dir.join("tty")).expect("socket");
+    nothing_left(s);
+}
+
+/// Leaf, subleaf, and bits of eax, ebx, ecx and edx that no guest has (Intel SDM volume 2, AMD APM volume 3, CPUID).
+const HIDDEN: [(u32, u32, [u32; 4]); 11] = [
+    // VMX, SMX, PDCM.
+    (1, 0, [0, 0, 1 << 5 | 1 << 6 | 1 << 15, 0]),
+    // SGX, HLE, RTM, MPX, PT; SGX_LC; LBR.
+    (7, 0, [0, 1 << 2 | 1 << 4 | 1 << 11 | 1 << 14 | 1 << 25, 1 << 30, 1 << 19]),
+    // Performance monitor.
+    (0xa, 0, [!0; 4]),
+    // MPX.
+    (0xd, 0, [0x18, 0, 0, 0]),
+    // SGX, PT.
+    (0x12, 0, [!0; 4]),
+    (0x14, 0, [!0; 4]),
+    // KVM's paravirtual interfaces.
+    (0x4000_0000, 0, [!0; 4]),
+    // SVM, SKINIT, performance monitor.
+    (0x8000_0001, 0, [0, 0, 1 << 2 | 1 << 12 | 1 << 23 | 1 << 24 | 1 << 28, 0]),
+    (0x8000_000a, 0, [!0; 4]),
+    (0x8000_001f, 0, [!0; 4]),
+    (0x8000_0022, 0, [!0; 4]),
+];
+
+/// The guest prints every leaf; nothing in them lets it make machines or measure its neighbours.
+fn processor(s: &Sandbox) {
+    let said = s.container("a", &s.bundle("b").hvt("processor")).on_bundle("run", &[]).ok().stdout;
+    let number = |word: &str| u32::from_str_radix(word, 16).expect("a number");
+    let leaves: Vec<Vec<u32>> =
+        said.lines().map(|line| line.split(' ').map(number).collect::<Vec<_>>()).collect();
+    assert!(
+        leaves.iter().any(|leaf| leaf[0] == 1) && leaves.iter().any(|leaf| leaf[0] == 0x8000_0001),
+        "{said}"
+    );
+    for (function, index, bits) in HIDDEN {
+        for leaf in leaves.iter().filter(|leaf| leaf[..2] == [function, index]) {
+            let seen: Vec<u32> = leaf[2..].iter().zip(bits).map(|(value, bits)| value & bits).collect();
+            assert_eq!(seen, [0; 4], "{leaf:x?}");
+        }
+    }
     nothing_left(s);
 }
 

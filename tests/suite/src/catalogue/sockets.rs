@@ -27,6 +27,7 @@ const CASES: &[Entry] = &[
     ("e-05-console-flood-on-a-pipe", flood_on_a_pipe),
     ("e-05-console-flood-on-a-terminal", flood_on_a_terminal),
     ("e-05-console-flood-through-run", flood_through_run),
+    ("e-05-console-flood-from-hvt", flood_from_hvt),
 ];
 
 /// What a stranger says: kind, length (little endian) and a part of what it announced.
@@ -168,6 +169,32 @@ fn flood_on_a_terminal(s: &Sandbox) {
             flood(&c, terminal, reader_dies, &[c.pid().cast_unsigned()]);
             c.delete_force().ok();
         }
+    }
+    nothing_left(s);
+}
+
+/// Slow where KVM only emulates: more than a pipe holds, and no more.
+fn flood_from_hvt(s: &Sandbox) {
+    for reader_dies in [false, true] {
+        let c = s.container("a", &s.bundle("hvt").hvt("flood"));
+        let (mut create, mut output) = piped(&c, "create");
+        assert_eq!(command::wait(&mut create, HANG, "create"), 0);
+        c.start().ok();
+        let mut chunk = vec![0; 128 << 10];
+        output.read_exact(&mut chunk).expect("output");
+        let pid = c.pid().cast_unsigned();
+        let before = resident(pid);
+        until("the guest waits for its reader", || c.status_field("State").starts_with('S'));
+        assert!(resident(pid) <= before + 1024, "{} KiB, and had {before}", resident(pid));
+        if reader_dies {
+            drop(output);
+            assert_eq!(c.exit_code(), 128 + libc::SIGPIPE);
+        } else {
+            c.kill("TERM").ok();
+            assert_eq!(c.exit_code(), 128 + libc::SIGTERM);
+        }
+        c.delete().ok();
+        fs::remove_dir_all(&c.bundle).expect("bundle");
     }
     nothing_left(s);
 }

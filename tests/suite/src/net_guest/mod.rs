@@ -2,6 +2,7 @@
 
 pub mod client;
 mod http;
+mod hvt;
 mod routed;
 mod storm;
 mod udp;
@@ -10,7 +11,7 @@ pub mod wire;
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::guest;
+use crate::image::{guest, hvt_guest};
 use crate::sandbox::Sandbox;
 use serde_json::json;
 use wire::Wire;
@@ -19,6 +20,9 @@ const GROUP: &str = "net-guest";
 /// The guests take their addresses as MirageOS does.
 const MIRAGE: [(&str, &str); 3] =
     [("unikernelType", "mirage"), ("hypervisor", "spt"), ("binary", "/.boot/kernel")];
+/// The same on target hvt.
+const HVT: [(&str, &str); 3] =
+    [("unikernelType", "mirage"), ("hypervisor", "hvt"), ("binary", "/.boot/kernel")];
 /// Enough for 64 connections.
 const MEMORY: u64 = 16 << 20;
 
@@ -28,6 +32,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(udp::cases());
     cases.extend(storm::cases());
     cases.extend(routed::cases());
+    cases.extend(hvt::cases());
     cases
 }
 
@@ -41,6 +46,16 @@ pub fn serving(bundle: Bundle, name: &str, args: &[&str]) -> Bundle {
 /// Starts the own guest `name` at its end of the wire.
 pub fn launch<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
     let c = s.container(name, &at(wire, serving(s.bundle(name), name, args)));
+    c.launch();
+    c
+}
+
+/// [`launch`] on the built-in hvt monitor.
+fn launch_hvt<'a>(s: &'a Sandbox, wire: &Wire, name: &str, args: &[&str]) -> Container<'a> {
+    let kernel = std::fs::read(hvt_guest(name)).expect("guest");
+    let bundle = s.bundle(name).unikernel(&kernel, &HVT).with("/process/args", json!(args));
+    let c =
+        s.container(name, &at(wire, bundle.with("/linux/resources/memory", json!({"limit": 2 * MEMORY}))));
     c.launch();
     c
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use urunc_plan::LaunchPlan;
 use urunc_plan::capabilities::mask;
-use urunc_plan::launch::{Exec, Port, Program};
+use urunc_plan::launch::{Exec, Port, Program, Target};
 
 /// What disagrees, in words.
 #[derive(Default)]
@@ -52,7 +52,10 @@ impl Differences {
     pub(super) fn program(&mut self, report: &Value, program: &Program) {
         self.same("argv", &report["argv"], &json!(program.args));
         self.same("environment", &report["env"], &json!(program.env));
-        self.same("working directory", &report["cwd"], &json!(program.cwd));
+        // Not every monitor may ask for it.
+        if let Some(directory) = report.get("cwd") {
+            self.same("working directory", directory, &json!(program.cwd));
+        }
         let open: Vec<&Value> = report["fds"].as_array().unwrap().iter().map(|fd| &fd["fd"]).collect();
         let planned: Vec<usize> = (0..3 + program.fds.len()).collect();
         self.same("descriptors", &json!(open), &json!(planned));
@@ -104,7 +107,8 @@ impl Differences {
         }
     }
 
-    /// The built-in monitor keeps standard input and output, its devices, an epoll and a timer descriptor.
+    /// The built-in monitor keeps standard input and output, its devices, an epoll and a timer descriptor, and on hvt
+    /// the guest's processor.
     pub(super) fn descriptors(&mut self, plan: &LaunchPlan, c: &Container<'_>) {
         let Exec::Tender(tender) = &plan.exec else { return };
         let open: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", c.pid()))
@@ -118,8 +122,10 @@ impl Differences {
             tender.attach.iter().filter(|a| matches!(a.device, urunc_plan::launch::Device::Net { .. }));
         let nets = nets.count();
         let blocks = tender.attach.len() - nets;
-        let seen = (count("[eventpoll]"), count("[timerfd]"), count("/dev/net/tun"), open.len());
-        self.same("descriptors", &json!(seen), &json!((1, 1, nets, 2 + nets + blocks)));
+        let processors = usize::from(tender.target == Target::Hvt);
+        let seen = (count("[eventpoll]"), count("[timerfd]"), count("kvm-vcpu"), count("/dev/net/tun"));
+        self.same("descriptors", &json!(seen), &json!((1, 1, processors, nets)));
+        self.same("number of descriptors", &json!(open.len()), &json!(2 + processors + nets + blocks));
     }
 
     pub(super) fn namespaces(&mut self, plan: &LaunchPlan, c: &Container<'_>) {

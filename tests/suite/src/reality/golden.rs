@@ -8,8 +8,8 @@ use super::play;
 use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
-use crate::image::{bzimage, idle_with, multiboot};
-use crate::probe::monitor_path;
+use crate::image::{bzimage, declaring, elf64, hvt_guest, idle_with, multiboot, virtio_with};
+use crate::probe::{monitor_path, played};
 use crate::sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -19,15 +19,18 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use urunc_plan::input::{Ingress, Listener, NamespaceKind};
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
+use urunc_plan::solo5::TARGET_HVT;
 use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, or all that begin so (`*`), and what is tested in
 /// their place.
-const ELSEWHERE: [(&str, &str); 18] = [
+const ELSEWHERE: [(&str, &str); 20] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
     ("kvm-virt", "all cases of QEMU, on a host with hardware virtualization"),
+    ("linux-firecracker-of-glibc", "real-vmm, with a program that is linked so"),
+    ("mewz-qemu", "the plan before start: without a network it is refused then"),
     ("linux-qemu-virt*", "all cases of QEMU, on an aarch64 host"),
     ("linux-qemu-net-vhost", "bad-image: vhost without the device; a host with vhost_net"),
     ("linux-qemu-net-unknown-gateway", "urunc-sys: the tap answers for a gateway"),
@@ -177,10 +180,18 @@ fn listen(s: &Sandbox, listeners: &[Listener]) -> Vec<OwnedFd> {
     in_namespace(&s.tag, || listeners.iter().map(bound).collect())
 }
 
-/// config.toml; the probe plays QEMU.
+/// config.toml; the probe plays every monitor that is no part of urunc.
 fn settings(s: &Sandbox, request: &Request) {
     let mut monitors = request.settings.monitors.clone();
     monitors.entry("qemu".into()).or_default().path = monitor_path().display().to_string();
+    for name in ["firecracker", "cloud-hypervisor"] {
+        monitors.entry(name.into()).or_default().path = played(s, name).display().to_string();
+    }
+    for name in ["spt", "hvt"] {
+        if let Some(tender) = monitors.get_mut(name).filter(|tender| !tender.path.is_empty()) {
+            tender.path = played(s, &format!("solo5-{name}")).display().to_string();
+        }
+    }
     let mut text = String::new();
     for (name, monitor) in monitors {
         writeln!(text, "[monitors.{name}]").unwrap();
@@ -242,10 +253,13 @@ fn file(bundle: &Bundle, path: &str, content: &[u8], bytes: u64) {
     }
 }
 
-/// A kernel with the headers that the case knows of. The probe boots none; on spt it is the own guest that idles.
+/// A kernel with the headers that the case knows of. The probe boots none; on spt and hvt it is the own guest that idles.
 fn stand_in(kernel: &KernelFacts) -> Vec<u8> {
     match (kernel.format, &kernel.solo5) {
-        (_, Some(image)) => idle_with(&image.devices),
+        (_, Some(image)) if image.target == TARGET_HVT => declaring(&hvt_guest("idle"), &image.devices),
+        (_, Some(image)) if image.target == 2 => idle_with(&image.devices),
+        (_, Some(image)) => virtio_with(&image.devices),
+        (KernelFormat::Elf64, None) => elf64(kernel.pvh, kernel.multiboot),
         (KernelFormat::Elf32, None) => multiboot(),
         (_, None) => bzimage(),
     }

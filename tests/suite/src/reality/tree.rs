@@ -42,7 +42,7 @@ fn exact(plan: &LaunchPlan) -> BTreeSet<String> {
         paths.insert(program.path.clone());
         paths.extend(root.image_files.iter().map(|f| f.target.clone()));
         paths.extend(listeners(program).map(str::to_owned));
-        if let Ready::Qmp(path) = &program.ready {
+        if let Ready::Qmp(path) | Ready::Api { socket: path, .. } = &program.ready {
             paths.insert(path.clone());
         }
     }

@@ -1,0 +1,33 @@
+//! Command line of Solo5's tenders (`tenders/common`, 0.7 and later).
+
+use super::{Machine, Refusal, file};
+use serde_json::json;
+
+pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
+    let fail = |why: &str| (1, why.to_owned());
+    let mut opened = Vec::new();
+    let (mut nets, mut blocks, mut memory) = (Vec::new(), Vec::new(), None);
+    let mut words = argv.iter().skip(1);
+    // Options end with `--` or the first word that is none.
+    for word in words.by_ref().take_while(|word| *word != "--") {
+        match word.split_once('=').ok_or_else(|| fail(word))? {
+            ("--mem", mebibytes) => memory = mebibytes.parse::<u64>().ok(),
+            (option, value) => match option.split_once(':').ok_or_else(|| fail(option))? {
+                ("--net", name) => {
+                    let number = value.strip_prefix('@').and_then(|fd| fd.parse().ok());
+                    let number = number.ok_or_else(|| fail("a tap by its name"))?;
+                    crate::system::borrow(number).ok_or_else(|| fail("the tap is not open"))?;
+                    nets.push(name);
+                }
+                ("--net-mac", name) if nets.contains(&name) => {}
+                // For writing, always.
+                ("--block", name) => blocks.push((name, file(&mut opened, value, true)?)),
+                _ => return Err(fail(word)),
+            },
+        }
+    }
+    let kernel = file(&mut opened, words.next().ok_or_else(|| fail("no kernel"))?, false)?;
+    let line: Vec<_> = words.collect();
+    let told = json!({"kernel": kernel, "memory": memory, "nets": nets, "blocks": blocks, "line": line});
+    Ok(Machine { api: None, told, _opened: opened })
+}
