@@ -13,9 +13,9 @@ use core::fmt;
 #[cfg(feature = "hvt")]
 pub use call::hypercall;
 pub use call::{FREE_BELOW_IMAGE, sleep_until};
-pub use guest::Once;
 #[cfg(not(feature = "hvt"))]
 pub use call::{raw, raw_with};
+pub use guest::Once;
 use manifest::Entry;
 pub use wire::Wire;
 
