@@ -55,7 +55,13 @@ fn kernel(monitor: &str) -> KernelFacts {
     let device = |name: &str, net| Declared { name: name.to_owned(), net };
     let devices = vec![device("service", true), device("storage", false)];
     let image = Solo5Image { target, version: 2, machine: 62, end: 1 << 21, devices };
-    KernelFacts { bytes: 1 << 20, format: KernelFormat::Elf64, machine, solo5: Some(image), broken: None }
+    KernelFacts {
+        bytes: 1 << 20,
+        format: KernelFormat::Elf64,
+        machine,
+        solo5: Some(image),
+        ..KernelFacts::default()
+    }
 }
 
 fn group(mount: &str, own: &str) -> CgroupMount {

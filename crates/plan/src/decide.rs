@@ -11,8 +11,8 @@ use crate::monitor::{Device, VHOST_NET};
 use crate::negotiate::{self, Pair};
 use crate::settings::MonitorSettings;
 use crate::{
-    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, acceleration, cgroup, command, devices, jail,
-    mounts, namespaces, network, notices, provenance, seccomp,
+    HostFacts, NetFacts, PLAN_VERSION, PlanError, Request, acceleration, cgroup, command, devices, initrd,
+    jail, mounts, namespaces, network, notices, provenance, seccomp,
 };
 
 /// State annotation that says who executes the guest.
@@ -29,9 +29,9 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let settings = req.settings.monitors.get(pair.monitor.name()).cloned().unwrap_or_default();
     let (args, mut notices) = words(req)?;
     let (acceleration, emulated) = acceleration::of(pair, host, &settings)?;
-    notices.extend(emulated);
-    let memory = memory::of(req, &pair, acceleration, &settings)?;
-    notices.extend(notices::of(req, host, pair, acceleration, &memory));
+    let config = pair.guest.config(&boot(req, pair, &args, None))?;
+    let memory = memory::of(req, &pair, acceleration, &settings, initrd::copied(req, config.as_ref()))?;
+    notices.extend(emulated.into_iter().chain(notices::of(req, host, pair, acceleration, &memory)));
     let (identity, notice) = jail::identity(req, host, (pair.monitor.name(), pair.boot))?;
     notices.extend(notice);
     let tap = net.map(|net| connect(req, net, pair, &identity)).transpose()?.flatten();
@@ -39,6 +39,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     let machine = machine(req, host, pair, &args)?;
     let machine = Machine {
         cmdline: pair.guest.cmdline(&boot(req, pair, &args, tap.as_ref()))?,
+        initrd: machine.initrd || config.is_some(),
         memory_mib: memory.guest_mib,
         vcpus: vcpus(pair, &settings)?,
         acceleration,
@@ -62,6 +63,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     notices.extend(notice);
     let mut root = jail::root(req, host, pair.boot, &nodes, mounts)?;
     pair.monitor.furnish(&machine, &mut root);
+    initrd::add(&mut root, req, config)?;
     let mut plan = LaunchPlan {
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
@@ -174,6 +176,7 @@ fn machine<'a>(
 fn boot<'a>(req: &'a Request, pair: Pair, args: &'a [String], tap: Option<&'a Tap>) -> Boot<'a> {
     Boot {
         version: &req.image.version,
+        user: (req.user.uid, req.user.gid),
         board: pair.board,
         args,
         env: &req.env,

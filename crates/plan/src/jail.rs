@@ -138,6 +138,7 @@ fn image_files(req: &Request, builtin: bool) -> Result<Vec<ImageFile>, PlanError
         target: name(target),
         key: key.to_owned(),
         writable,
+        member: None,
     };
     let refuse = |key: &str, path: &str, why: String| {
         Err(PlanError::File { file: format!("{key} {}", excerpt(path)), why })

@@ -10,7 +10,7 @@ pub use cgroup::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule, Property, Scope};
 pub use exec::{Attach, Device, Exec, FdSource, Program, Ready, Stderr, Target, Tender};
 pub use network::{GatewayProxy, GatewayProxy6, Leftover, Nat, Port, Resolver, Routed, Tap};
 pub use process::{Filter, Identity, Namespaces};
-pub use root::{Base, Bind, Dir, FsMount, GeneratedFile, ImageFile, Root};
+pub use root::{Base, Bind, Dir, FsMount, GeneratedFile, ImageFile, Member, Root};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -70,7 +70,7 @@ pub fn limit(resources: &Value) -> Result<Option<u64>, PlanError> {
     }
 }
 
-/// RAM of this guest on this monitor, and the rest of the limit.
+/// RAM of this guest on this monitor, and the rest of the limit; of that, `copied` bytes are files of the private root.
 ///
 /// # Errors
 /// Those of [`limit`] and [`split`].
@@ -79,6 +79,7 @@ pub fn of(
     pair: &Pair,
     acceleration: Acceleration,
     settings: &MonitorSettings,
+    copied: u64,
 ) -> Result<Memory, PlanError> {
     let limit = self::limit(&req.resources)?;
     if pair.boot == BootProtocol::Program {
@@ -94,12 +95,13 @@ pub fn of(
         let (kernel, initrd) = (kernel.map_or(0, |facts| facts.bytes), req.initrd_bytes.unwrap_or(0));
         kernel.saturating_mul(unpacked).saturating_add(initrd.saturating_mul(2))
     };
+    let overhead = pair.monitor.overhead(acceleration);
     let bounds = Bounds {
         least: image.saturating_add(pair.wants.least_ram),
         most_mib: pair.offers.most_ram_mib,
         step_mib: pair.monitor.ram_step_mib(),
         default_mib: settings.default_memory_mb.unwrap_or(DEFAULT_MIB.max(pair.wants.usual_ram / MIB)),
-        overhead: pair.monitor.overhead(acceleration),
+        overhead: Overhead { fixed: overhead.fixed.saturating_add(copied), ..overhead },
     };
     split(limit, &bounds)
 }

@@ -56,6 +56,7 @@ fn the_file_says_what_it_is() {
         (solo5(2, &[("service", true)]), "mirage", "spt"),
         (solo5(2, &[("storage", false)]), "mirage", "spt"),
         (solo5(2, &[("tap", true), ("rootfs", false)]), "rumprun", "spt"),
+        (solo5(1, &[("service", true)]), "mirage", "hvt"),
         (solo5(3, &[("service", true)]), "mirage", "qemu"),
         (bzimage(), "linux", "qemu"),
         (elf("linux", false, true), "linux", "qemu"),
@@ -132,6 +133,13 @@ fn the_first_preferred_monitor_that_is_here_is_taken() {
     let error = look::choose(&mut keys, &[], false, |_| true).unwrap_err().to_string();
     assert_eq!(error, "hypervisor: missing, and no monitor loads this kernel for solo5");
     assert_eq!(look::candidates(&keys, &kernel, &["qemu".to_owned()]), ["qemu"]);
+    let linux = ImageKeys { guest: "linux".to_owned(), ..keys.clone() };
+    let order = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        look::candidates(&linux, &elf("linux", false, true), &names)
+    };
+    assert_eq!(order(&[]), ["qemu", "firecracker", "cloud-hypervisor"]);
+    assert_eq!(order(&["spt", "firecracker"]), ["firecracker", "qemu", "cloud-hypervisor"]);
     assert!(look::candidates(&keys, &bzimage(), &[]).is_empty());
 }
 

@@ -125,7 +125,7 @@ mod tests {
             set_propagation(propagation_of_host_tree("rslave")).map_err(|_| 1)?;
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
             stack(root.as_fd()).map_err(|_| 14)?;
-            make_file(root.as_fd(), "/guest/kernel", 0o444, "").map_err(|_| 3)?;
+            make_file(root.as_fd(), "/guest/kernel", 0o444, b"").map_err(|_| 3)?;
             attach(kernel.as_fd(), root.as_fd(), "/guest/kernel").map_err(|_| 4)?;
             make_device(root.as_fd(), "/dev/null", rdev).map_err(|_| 5)?;
             enter(root.as_fd(), false).map_err(|_| 6)?;
@@ -159,7 +159,7 @@ mod tests {
             let root = file_system("tmpfs", &[("size", "65536"), ("mode", "0755")]).map_err(|_| 2)?;
             stack(root.as_fd()).map_err(|_| 3)?;
             let inner = below(root.as_fd()).map_err(|_| 4)?;
-            make_file(inner.as_fd(), "/file", 0o444, "").map_err(|_| 5)?;
+            make_file(inner.as_fd(), "/file", 0o444, b"").map_err(|_| 5)?;
             enter(root.as_fd(), false).map_err(|_| 6)?;
             (!refused()).then_some(()).ok_or(7)?;
             enter_below().map_err(|_| 8)?;

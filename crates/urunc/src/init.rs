@@ -126,7 +126,7 @@ fn prepare_files(plan: &LaunchPlan) -> anyhow::Result<Vec<(String, OwnedFd)>> {
     let Exec::Program(program) = &plan.exec else { return Ok(Vec::new()) };
     let (root, who) = (root_dir()?, &plan.identity);
     if program.stderr == Stderr::Log {
-        root::make_file(root.as_fd(), MONITOR_LOG, 0o600, "")?;
+        root::make_file(root.as_fd(), MONITOR_LOG, 0o600, b"")?;
         root::give(root.as_fd(), MONITOR_LOG, who.uid, who.gid)?;
     }
     let mut sockets = Vec::new();

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use urunc_plan::LaunchPlan;
-use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Root, Target};
+use urunc_plan::launch::{Base, Exec, FsMount, ImageFile, Member, Root, Target};
+use urunc_plan::{LaunchPlan, cpio};
 use urunc_sys::root::{self, Access};
 use urunc_sys::{atomic, cover, fdpass, identity, inroot, process, pty};
 
@@ -27,6 +27,8 @@ pub struct Materials {
     pub rootfs: PathBuf,
     /// Detached mounts of the null device, one for each masked path.
     nulls: Vec<OwnedFd>,
+    /// Image files that are not given as they are: their path in the private root, and their content.
+    pub copies: Vec<(String, Vec<u8>)>,
     /// Files that a built-in monitor uses: those of the image by target, and [`KVM`].
     pub files: Vec<(String, OwnedFd)>,
     /// Engine's console socket.
@@ -57,7 +59,9 @@ impl Materials {
         }
         for file in &plan.root.image_files {
             let opened = image.take(&file.key, &file.source, file.writable)?;
-            if builtin {
+            if let Some(member) = &file.member {
+                materials.copies.push((file.target.clone(), copy(file, member, opened)?));
+            } else if builtin {
                 materials.files.push((file.target.clone(), opened));
             } else {
                 materials.mounts.push((image_mount(file, opened.as_fd())?, file.target.clone()));
@@ -181,7 +185,7 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
         match device {
             Device::Number(rdev) => root::make_device(own, path, rdev)?,
             Device::Mount(mount) => {
-                root::make_file(own, path, 0o666, "")?;
+                root::make_file(own, path, 0o666, b"")?;
                 root::attach(mount.as_fd(), own, path)?;
             }
         }
@@ -198,15 +202,28 @@ fn furnish(plan: &LaunchPlan, materials: &mut Materials, root: BorrowedFd<'_>) -
     }
     for file in &plan_root.files {
         let Some((own, path)) = place(&ours, &file.path) else { continue };
-        root::make_file(own, path, file.mode, &file.content)?;
+        root::make_file(own, path, file.mode, file.content.as_bytes())?;
         if file.owned {
             root::give(own, path, who.uid, who.gid)?;
         }
+    }
+    for (path, content) in materials.copies.drain(..) {
+        let Some((own, path)) = place(&ours, &path) else { continue };
+        root::make_file(own, path, 0o400, &content)?;
+        root::give(own, path, who.uid, who.gid)?;
     }
     for own in ours.iter().filter(|own| own.readonly) {
         root::make_readonly(own.fd.as_fd(), &own.path)?;
     }
     Ok(ours)
+}
+
+/// The archive with its new member.
+fn copy(file: &ImageFile, member: &Member, opened: OwnedFd) -> anyhow::Result<Vec<u8>> {
+    let named = || format!("{} {}", file.key, file.source);
+    let archive = atomic::read_all(opened, &file.source, cpio::LIMIT).with_context(named)?;
+    let merged = cpio::with_member(&archive, &member.name, member.content.as_bytes());
+    merged.map_err(|why| anyhow::anyhow!(why)).with_context(named)
 }
 
 /// A mount point of the mount's own kind.
@@ -215,7 +232,7 @@ fn make_target(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, target: &str) -> any
     if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
         root::make_dirs(root, target, 0o755)?;
     } else {
-        root::make_file(root, target, 0o444, "")?;
+        root::make_file(root, target, 0o444, b"")?;
     }
     Ok(())
 }

@@ -33,5 +33,6 @@ pub mod reality;
 pub mod review;
 pub mod sandbox;
 pub mod storm;
+mod urunit;
 pub mod usage;
 pub mod virtio_guest;

@@ -28,7 +28,8 @@ const LONG: usize = 100_000;
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
     let case = |name: &'static str, run: fn(&Sandbox)| Case::new("net-linux", name, run);
-    vec![
+    let mut cases: Vec<_> = crate::urunit::CASES.iter().map(|&(name, run)| case(name, run)).collect();
+    cases.extend([
         case("a-long-page-with-mtu-1400", |s| long_page(s, 1400)),
         case("a-long-page-with-mtu-9000", |s| long_page(s, 9000)),
         case("on-the-board-pc", |s| on_board(s, "pc")),
@@ -39,7 +40,8 @@ pub fn cases() -> Vec<Case> {
         case("ipv6-alone-on-a-device-called-net1", ipv6_alone),
         case("both-families", both_families),
         case("static-mode-inside-and-out", static_mode),
-    ]
+    ]);
+    cases
 }
 
 fn long_page(s: &Sandbox, mtu: u32) {

@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Boot, Guest, Ipv6};
+use super::{Boot, Config, Guest, Ipv6};
 use crate::PlanError;
 use crate::cmdline::{self, Line, cannot_carry, no_command};
 use crate::error::excerpt;
 use crate::machine::{Addressing, Board, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
+
+mod urunit;
 
 /// `linux`.
 #[derive(Debug)]
@@ -111,12 +113,20 @@ impl Guest for Linux {
         line.words(&network)?;
         // `ip6=` is a variable of init's, and a kernel without IP_PNP takes `ip=` for one.
         let room = INIT_LIMIT - 1 - network.len();
-        environment(&mut line, boot.env, room)?;
+        if urunit::is_init(boot) {
+            line.word(&urunit::words(boot))?;
+        } else {
+            environment(&mut line, boot.env, room)?;
+        }
         let (app, args) = boot.args.split_first().ok_or_else(no_command)?;
         let init = if boot.initrd { "rdinit" } else { "init" };
         line.word(&format!("{init}={}", quoted(app)?))?;
         arguments(&mut line, args)?;
         line.finish()
+    }
+
+    fn config(&self, boot: &Boot<'_>) -> Result<Option<Config>, PlanError> {
+        urunit::is_init(boot).then(|| urunit::config(boot)).transpose()
     }
 }
 

@@ -39,6 +39,13 @@ pub trait Guest: Sync {
     /// # Errors
     /// [`PlanError::Cmdline`] when the guest's syntax cannot carry a word.
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError>;
+    /// A file that goes with its initrd, or in its place if it has none.
+    ///
+    /// # Errors
+    /// [`PlanError::Cmdline`] when the file cannot carry a word.
+    fn config(&self, _boot: &Boot<'_>) -> Result<Option<Config>, PlanError> {
+        Ok(None)
+    }
     /// It mounts its block device at `blkMntPoint`.
     fn uses_mount_point(&self) -> bool {
         false
@@ -58,6 +65,15 @@ pub fn find(name: &str) -> Option<&'static dyn Guest> {
     ALL.iter().copied().find(|guest| guest.name() == name)
 }
 
+/// A file for a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Its name at the top of an initrd.
+    pub name: String,
+    /// Its content.
+    pub content: String,
+}
+
 /// What a guest makes its command line from.
 #[derive(Debug, Clone)]
 pub struct Boot<'a> {
@@ -67,6 +83,8 @@ pub struct Boot<'a> {
     pub env: &'a [String],
     /// Working directory.
     pub cwd: &'a str,
+    /// User and group of the application.
+    pub user: (u32, u32),
     /// Value of the key `unikernelVersion`; empty: not stated.
     pub version: &'a str,
     /// The board that it runs on.

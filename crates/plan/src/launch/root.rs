@@ -77,6 +77,18 @@ pub struct ImageFile {
     pub key: String,
     /// The guest may write to it.
     pub writable: bool,
+    /// The file is a cpio archive, copied and given this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Member>,
+}
+
+/// A file in a cpio archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub content: String,
 }
 
 /// A host path.

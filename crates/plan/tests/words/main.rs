@@ -23,6 +23,7 @@ fn boot<'a>(args: &'a [String], env: &'a [String], version: &'a str) -> Boot<'a>
         args,
         env,
         cwd: "/",
+        user: (0, 0),
         version,
         board: Board::Own,
         hostname: None,

@@ -31,7 +31,7 @@ pub fn make_dirs(root: BorrowedFd<'_>, path: &str, mode: u32) -> Result<()> {
 ///
 /// # Errors
 /// The call that failed, naming the path.
-pub fn make_file(root: BorrowedFd<'_>, path: &str, mode: u32, content: &str) -> Result<()> {
+pub fn make_file(root: BorrowedFd<'_>, path: &str, mode: u32, content: &[u8]) -> Result<()> {
     use std::io::Write;
     let error = |e: std::io::Error| SysError::new("create", path, e);
     make_parents(root, path)?;
@@ -40,7 +40,7 @@ pub fn make_file(root: BorrowedFd<'_>, path: &str, mode: u32, content: &str) -> 
     let fd =
         rustix::fs::openat(root, relative, flags, Mode::from_raw_mode(mode)).map_err(|e| error(e.into()))?;
     rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|e| error(e.into()))?;
-    std::fs::File::from(fd).write_all(content.as_bytes()).map_err(error)
+    std::fs::File::from(fd).write_all(content).map_err(error)
 }
 
 /// Makes the missing parents of a path below `root`, mode 0755.

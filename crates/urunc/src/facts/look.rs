@@ -1,5 +1,6 @@
 //! The kernel of an image, where no key names it, and what lies beside it.
 
+use std::cell::OnceCell;
 use std::io::ErrorKind;
 
 use anyhow::Context;
@@ -35,7 +36,7 @@ pub(super) fn into(
     }
     if keys.monitor.is_empty() {
         let candidates = look::candidates(keys, &facts, preference);
-        look::choose(keys, &candidates, !preference.is_empty(), |name| here(name, settings))?;
+        choose(keys, &candidates, settings, !preference.is_empty())?;
     }
     Ok(facts)
 }
@@ -45,13 +46,26 @@ fn missing() -> PlanError {
     PlanError::key("binary", format!("missing, and the image has neither {places}"))
 }
 
-/// Can the monitor run guests on this host? A built-in one is always there.
-fn here(name: &str, settings: &Settings) -> bool {
-    monitors::find(name).is_some_and(|found| {
-        let built_in = found.program(std::env::consts::ARCH).is_none();
-        (built_in || monitor::is_here(name, settings))
-            && (!found.needs_kvm() || urunc_sys::kvm::probe() == KvmFacts::Usable)
-    })
+/// Of the monitors on this host, first those that need no `/dev/kvm` or have a good one, then those with any; if the one
+/// that is left has none, the plan says so.
+fn choose(
+    keys: &mut ImageKeys,
+    candidates: &[&'static str],
+    settings: &Settings,
+    preferred: bool,
+) -> Result<(), PlanError> {
+    let kvm = OnceCell::new();
+    let has = |name: &str, enough: fn(KvmFacts) -> bool| {
+        monitors::find(name).is_some_and(|found| {
+            let built_in = found.program(std::env::consts::ARCH).is_none();
+            (built_in || monitor::is_here(name, settings))
+                && (!found.needs_kvm() || enough(*kvm.get_or_init(urunc_sys::kvm::probe)))
+        })
+    };
+    let bars: [fn(KvmFacts) -> bool; 3] =
+        [|kvm| kvm == KvmFacts::Usable, |kvm| kvm == KvmFacts::Emulated, |_| true];
+    let bar = bars.into_iter().find(|bar| candidates.iter().any(|name| has(name, *bar)));
+    look::choose(keys, candidates, preferred, |name| bar.is_some_and(|bar| has(name, bar)))
 }
 
 fn head(opened: Opened) -> [u8; 16] {
