@@ -113,7 +113,11 @@ impl Socket {
         let mut answer = Answer::to(self.sequence);
         loop {
             let length = self.receive()?;
-            if answer.take(self.buffer.get(..length).unwrap_or_default())? {
+            let datagram = self.buffer.get_mut(..length).unwrap_or_default();
+            let whole = answer.take(datagram);
+            // Whatever is read next, nothing of this one is taken for a part of it.
+            datagram.fill(0);
+            if whole? {
                 return Ok(answer.replies);
             }
         }
