@@ -71,7 +71,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
         monitor: pair.monitor.name().to_owned(),
-        mode: Mode::Direct { why: format!("{} needs nothing beside it", pair.monitor.name()) },
+        mode: mode(pair),
         memory,
         namespaces: namespaces::plan(req, pair.boot, &identity)?,
         cgroup: cgroup::plan(req, host, &rules(req, &nodes, &root))?,
@@ -87,6 +87,15 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     };
     plan.sources = provenance::sources(req, host, &plan);
     Ok(plan)
+}
+
+/// Init stays where the monitor cannot be the container's process alone.
+fn mode(pair: Pair) -> Mode {
+    let (guest, monitor) = (pair.guest, pair.monitor);
+    match monitor.supervised() {
+        None => Mode::Direct { why: format!("{} needs nothing beside it", monitor.name()) },
+        Some(why) => Mode::Supervised { why: why.to_owned(), stop: guest.stop(), status: guest.statuses() },
+    }
 }
 
 fn words(req: &Request) -> Result<(Vec<String>, Vec<Notice>), PlanError> {

@@ -1,8 +1,8 @@
 //! System calls that no safe wrapper offers.
 #![allow(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 /// The descriptor, if it is open.
 pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
@@ -12,11 +12,9 @@ pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
     open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// The inherited listening socket.
-pub(crate) fn listener(number: RawFd) -> Option<UnixListener> {
-    borrow(number)?;
-    // SAFETY: the descriptor is open and was inherited for this purpose only.
-    Some(unsafe { UnixListener::from_raw_fd(number) })
+/// A copy of the inherited connected socket.
+pub(crate) fn stream(number: RawFd) -> Option<UnixStream> {
+    Some(borrow(number)?.try_clone_to_owned().ok()?.into())
 }
 
 /// Real, effective, saved and file system user id.

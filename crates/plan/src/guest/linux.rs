@@ -11,6 +11,7 @@ use super::{Boot, Guest, Ipv6};
 use crate::PlanError;
 use crate::cmdline::{self, Line, cannot_carry};
 use crate::error::excerpt;
+use crate::launch::Stop;
 use crate::machine::{Addressing, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
@@ -86,6 +87,11 @@ impl Guest for Linux {
             // Debian's cloud kernel (13.5 MiB) with a small initrd: 72 MiB are too few, 80 are enough.
             least_ram: 36 * MIB,
         }
+    }
+
+    /// A kernel whose button driver is loaded tells its init.
+    fn stop(&self) -> Stop {
+        Stop::PowerButton
     }
 
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {

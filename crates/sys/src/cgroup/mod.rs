@@ -139,6 +139,24 @@ pub fn enter(doors: &[OwnedFd]) -> Result<()> {
     Ok(())
 }
 
+/// The file that counts what the kernel killed for the memory limit of the container, see [`oom_kills`]; `None` without
+/// a memory controller.
+pub fn oom_file(plan: &Cgroup) -> Option<OwnedFd> {
+    let names = |group: &CgroupGroup| if group.v2 { "memory.events" } else { "memory.oom_control" };
+    plan.groups
+        .iter()
+        .find_map(|group| fs::File::open(leaf(group).join(names(group))).ok())
+        .map(OwnedFd::from)
+}
+
+/// The counter of an [`oom_file`]: the line `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst). Allocates nothing.
+pub fn oom_kills(file: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
+    let mut bytes = [0; 512];
+    let count = rustix::io::pread(file, &mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// Processes in the container's groups, as this pid namespace numbers them; none when the groups are gone.
 pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
     plan.groups.last().map_or(Ok(Vec::new()), directory::processes)
