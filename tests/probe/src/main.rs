@@ -12,6 +12,9 @@
 //! | `probe=greet` | greets there, answers once, and goes on |
 //! | `probe=event:NAME,REASON` | says there that something happened |
 //! | `probe=noise:SEED` | says what it likes, on standard error and to the client of its control socket |
+//! | `probe=fill` | fills memory without end |
+//! | `probe=forbidden` | makes a socket, which no monitor may |
+//! | `probe=deaf` | lives and ignores every signal |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
 //! | `probe=exit:N` | exits with N |
@@ -52,6 +55,9 @@ fn main() -> ExitCode {
             ("greet", _) => qmp::talk(&argv, false),
             ("event", event) => qmp::tell(&argv, event),
             ("noise", seed) => noise::serve(&argv, seed.parse().unwrap_or(0)),
+            ("fill", _) => fill(),
+            ("forbidden", _) => drop(std::os::unix::net::UnixStream::pair()),
+            ("deaf", _) => system::sleep_deaf(),
             ("sleep", _) => system::sleep_until_signal(),
             ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),
             ("exit", code) => return ExitCode::from(code.parse().unwrap_or(255)),
@@ -68,6 +74,14 @@ fn print_lines(mebibytes: usize) {
         if std::io::Write::write_all(&mut std::io::stdout(), &lines).is_err() {
             return;
         }
+    }
+}
+
+/// Every page is written to: it has to be there.
+fn fill() -> ! {
+    let mut pages = Vec::new();
+    loop {
+        pages.push(vec![1_u8; 1 << 20]);
     }
 }
 

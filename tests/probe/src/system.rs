@@ -67,9 +67,22 @@ pub(crate) fn exit_on_signals() {
     }
 }
 
+/// Lives, whatever comes but SIGKILL.
+pub(crate) fn sleep_deaf() -> ! {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: no code is installed.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    wait_for_ever()
+}
+
 /// Lives until one of the signals of [`exit_on_signals`].
 pub(crate) fn sleep_until_signal() -> ! {
     exit_on_signals();
+    wait_for_ever()
+}
+
+fn wait_for_ever() -> ! {
     loop {
         // Every monitor's list of calls has this one, and not all have pause(2).
         // SAFETY: no descriptors, no limit, no signal mask.
@@ -77,8 +90,11 @@ pub(crate) fn sleep_until_signal() -> ! {
     }
 }
 
-/// Raises a signal in this process.
+/// Raises a signal in this process, with its default action: the standard library handles some.
 pub(crate) fn raise(signal: i32) {
-    // SAFETY: no memory argument.
-    unsafe { libc::raise(signal) };
+    // SAFETY: no code is installed, and there is no memory argument.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
 }

@@ -18,6 +18,7 @@ fn main() {
     cases.extend(suite::reality::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::exits::cases());
     cases.extend(suite::faults::cases());
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());
