@@ -93,9 +93,9 @@ impl Words {
 enum Phase {
     /// The greeting is to come.
     Silent,
-    /// The monitor was told that the greeting was heard.
+    /// It is still making the machine; commands are not answered.
     Greeted,
-    /// The guest runs.
+    /// It takes commands.
     Running,
     /// A stop was asked for; does the guest listen?
     Looking,
@@ -180,7 +180,7 @@ impl Watch {
 
     fn late(&mut self) {
         match self.phase {
-            Phase::Silent | Phase::Greeted => self.refuse(self.words.too_late.bytes()),
+            Phase::Silent => self.refuse(self.words.too_late.bytes()),
             Phase::Looking => self.end(),
             _ => self.kill(),
         }
@@ -195,17 +195,15 @@ impl Watch {
     fn heard(&mut self, said: Said<'_>) {
         match (self.phase, said) {
             (Phase::Silent, Said::Greeting) => {
-                self.phase = Phase::Greeted;
+                (self.phase, self.deadline) = (Phase::Greeted, None);
                 self.control.say(NEGOTIATE);
-            }
-            (Phase::Silent, _) => self.refuse(self.words.no_greeting.bytes()),
-            (Phase::Greeted, Said::Done(_)) => {
-                (self.phase, self.deadline) = (Phase::Running, None);
                 if let Some(start) = self.start.take() {
                     let _ = rustix::io::write(start, self.words.ready.bytes());
                     alone::close(start);
                 }
             }
+            (Phase::Silent, _) => self.refuse(self.words.no_greeting.bytes()),
+            (Phase::Greeted, Said::Done(_)) => self.phase = Phase::Running,
             (_, Said::Shutdown(reason)) => self.shutdown = Some(Text::cut(reason)),
             (_, Said::Panicked) => self.panicked = true,
             (Phase::Running, Said::Stopped) => self.control.say(STATUS),
