@@ -59,10 +59,10 @@ pub fn write(dir: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
 /// # Errors
 /// ENOSPC; EISDIR.
 pub fn create(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    let error = |e| SysError::new("create", name, e);
-    let _ = rustix::fs::unlinkat(dir, name, AtFlags::empty());
+    remove(dir, name)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)).map_err(error)
+    let created = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600));
+    created.map_err(|e| SysError::new("create", name, e))
 }
 
 /// Reads a whole regular file of at most `limit` bytes without following a link or blocking on a FIFO.

@@ -93,7 +93,11 @@ fn observed(container: &Container, status: &Status) -> Option<Exit> {
             && process::boot_id().ok().as_ref() == Some(&status.boot_id)
     });
     let killed = || {
-        cgroup::oom_file(&plan.cgroup).and_then(|file| cgroup::oom_kills(file.as_fd())).is_some_and(|n| n > 0)
+        cgroup::oom_file(&plan.cgroup)
+            .ok()
+            .flatten()
+            .and_then(|file| cgroup::oom_kills(file.as_fd()))
+            .is_some_and(|n| n > 0)
     };
     // It was alone in its group, or init's own end took the monitor with it.
     let alone = matches!(plan.exec, Exec::Tender(_)) || matches!(plan.mode, Mode::Supervised { .. });

@@ -141,12 +141,18 @@ pub fn enter(doors: &[OwnedFd]) -> Result<()> {
 
 /// The file that counts what the kernel killed for the memory limit of the container, see [`oom_kills`]; `None` without
 /// a memory controller.
-pub fn oom_file(plan: &Cgroup) -> Option<OwnedFd> {
-    let names = |group: &CgroupGroup| if group.v2 { "memory.events" } else { "memory.oom_control" };
-    plan.groups
-        .iter()
-        .find_map(|group| fs::File::open(leaf(group).join(names(group))).ok())
-        .map(OwnedFd::from)
+///
+/// # Errors
+/// It is there and cannot be opened.
+pub fn oom_file(plan: &Cgroup) -> Result<Option<OwnedFd>> {
+    for group in &plan.groups {
+        let path = leaf(group).join(if group.v2 { "memory.events" } else { "memory.oom_control" });
+        let opened = absent_is(fs::File::open(&path).map(Some), None);
+        if let Some(file) = opened.map_err(|e| SysError::new("open", path.display().to_string(), e))? {
+            return Ok(Some(file.into()));
+        }
+    }
+    Ok(None)
 }
 
 /// The counter of an [`oom_file`]: the line `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst). Allocates nothing.

@@ -128,14 +128,9 @@ pub fn reap_any() -> Option<(i32, Fate)> {
     (pid > 0).then_some((pid, ended))
 }
 
-/// [`wait_readable`] that allocates nothing, of those that are given; a signal may end it early.
-///
-/// # Errors
-/// poll(2)'s errno except EINTR.
-pub fn wait_any<const N: usize>(
-    fds: [Option<BorrowedFd<'_>>; N],
-    timeout: Option<Duration>,
-) -> Result<[bool; N]> {
+/// [`wait_readable`] that allocates nothing, of those that are given. A signal ends it early; where poll(2) fails, all of
+/// them may be readable.
+pub fn wait_any<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<Duration>) -> [bool; N] {
     // poll(2) leaves out negative descriptors.
     let entry = |fd: Option<BorrowedFd<'_>>| libc::pollfd {
         fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
@@ -148,10 +143,14 @@ pub fn wait_any<const N: usize>(
         timeout.map_or(-1, |time| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX));
     // SAFETY: N entries of ours.
     let rc = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
-    if rc < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-        return Err(SysError::last("poll", "descriptors"));
-    }
-    Ok(polled.map(|entry| rc > 0 && entry.revents != 0))
+    polled.map(|entry| rc < 0 || entry.revents != 0)
+}
+
+/// [`signal`] that allocates nothing: a failure is not told.
+pub fn try_signal(pidfd: BorrowedFd<'_>, signal: i32) {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: plain integers and a null siginfo.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
 }
 
 #[cfg(test)]

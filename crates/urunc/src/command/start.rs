@@ -138,7 +138,7 @@ fn supervision(container: &Container, plan: &LaunchPlan) -> anyhow::Result<Vec<O
     match plan.mode {
         Mode::Direct { .. } => Ok(Vec::new()),
         Mode::Supervised { .. } => {
-            Ok([container.make_exit()?].into_iter().chain(cgroup::oom_file(&plan.cgroup)).collect())
+            Ok([container.make_exit()?].into_iter().chain(cgroup::oom_file(&plan.cgroup)?).collect())
         }
     }
 }

@@ -37,15 +37,18 @@ impl Qmp {
 
     /// What a command without arguments returns; events in between are not looked at.
     pub(super) fn ask(&mut self, command: &str) -> Value {
-        writeln!(self.stream.get_mut(), "{}", json!({"execute": command})).expect("a connection");
+        writeln!(self.stream.get_mut(), "{}", json!({"execute": command, "id": "suite"}))
+            .expect("a connection");
         loop {
             let mut line = String::new();
             self.stream.read_line(&mut line).expect("an answer");
             let mut answer: Value = serde_json::from_str(&line).expect("JSON");
-            assert!(answer.get("error").is_none(), "{command}: {answer}");
-            if answer.get("return").is_some() {
-                return answer["return"].take();
+            // What init asked may be answered now.
+            if answer["id"] != "suite" {
+                continue;
             }
+            assert!(answer.get("error").is_none(), "{command}: {answer}");
+            return answer["return"].take();
         }
     }
 }

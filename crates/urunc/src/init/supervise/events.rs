@@ -159,7 +159,7 @@ impl Watch {
         self.asked = u8::try_from(number).ok();
         if self.phase == Phase::Running && self.stop == Stop::PowerButton {
             self.phase = Phase::Looking;
-            self.control.say(LOOK);
+            let _ = self.control.say(LOOK);
             self.within(ANSWER);
         } else {
             self.end();
@@ -168,14 +168,14 @@ impl Watch {
 
     fn end(&mut self) {
         self.phase = Phase::Ending;
-        let _ = process::signal(self.monitor, SIGTERM);
+        process::try_signal(self.monitor, SIGTERM);
         self.within(GRACE);
     }
 
     fn kill(&mut self) {
         self.phase = Phase::Killed;
         self.deadline = None;
-        let _ = process::signal(self.monitor, SIGKILL);
+        process::try_signal(self.monitor, SIGKILL);
     }
 
     fn late(&mut self) {
@@ -196,7 +196,9 @@ impl Watch {
         match (self.phase, said) {
             (Phase::Silent, Said::Greeting) => {
                 (self.phase, self.deadline) = (Phase::Greeted, None);
-                self.control.say(NEGOTIATE);
+                if !self.control.say(NEGOTIATE) {
+                    self.refuse(self.words.ended.bytes());
+                }
                 if let Some(start) = self.start.take() {
                     let _ = rustix::io::write(start, self.words.ready.bytes());
                     alone::close(start);
@@ -206,7 +208,7 @@ impl Watch {
             (Phase::Greeted, Said::Done(_)) => self.phase = Phase::Running,
             (_, Said::Shutdown(reason)) => self.shutdown = Some(Text::cut(reason)),
             (_, Said::Panicked) => self.panicked = true,
-            (Phase::Running, Said::Stopped) => self.control.say(STATUS),
+            (Phase::Running, Said::Stopped) => drop(self.control.say(STATUS)),
             (_, Said::Status(b"internal-error")) => {
                 self.broken = true;
                 self.kill();
@@ -215,7 +217,7 @@ impl Watch {
                 let listens = |enabled: u16| enabled != NOBODY && enabled & BUTTON_ENABLED != 0;
                 if said.port().is_some_and(listens) {
                     (self.phase, self.deadline) = (Phase::Pressed, None);
-                    self.control.say(PRESS);
+                    let _ = self.control.say(PRESS);
                 } else {
                     self.end();
                 }
@@ -229,6 +231,9 @@ impl Watch {
         let mut control = self.control;
         let heard = control.hear(|said| self.heard(said));
         self.control = control;
+        if self.phase == Phase::Silent && self.control.fd().is_none() {
+            self.refuse(self.words.ended.bytes());
+        }
         heard
     }
 
@@ -279,13 +284,12 @@ impl Watch {
 /// Watches until the monitor has ended, and ends with what became of it.
 pub(super) fn watch(watch: &mut Watch) -> ! {
     watch.within(Duration::from_secs(watch.patience));
-    // It may have ended before its signal could be blocked.
-    watch.reap();
     loop {
         let left = watch.deadline.map(|deadline| deadline.saturating_sub(alone::now()));
         let timeout = [left, watch.copied.rest()].into_iter().flatten().min();
         let fds = [Some(watch.signals), watch.control.fd(), watch.copied.fd()];
-        let Ok([signals, control, console]) = process::wait_any(fds, timeout) else { process::exit_now(1) };
+        // Nothing that is read waits: when in doubt, all of it is read.
+        let [signals, control, console] = process::wait_any(fds, timeout);
         if control {
             watch.listen();
         }

@@ -31,9 +31,9 @@ impl Control {
         self.fd
     }
 
-    /// Says a command. It fits into the socket's buffer unless the monitor does not read, which is its own fault.
-    pub(super) fn say(&self, command: &[u8]) {
-        let _ = self.fd.map(|fd| rustix::io::write(fd, command));
+    /// Says a command; `false` when the monitor does not read, or is gone.
+    pub(super) fn say(&self, command: &[u8]) -> bool {
+        self.fd.is_some_and(|fd| rustix::io::write(fd, command) == Ok(command.len()))
     }
 
     /// Takes what has come, once, and calls `each` with what every line says; a line too long says nothing. `false` when
