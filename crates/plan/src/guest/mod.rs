@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::PlanError;
-use crate::launch::Tap;
+use crate::launch::{StatusMap, Stop, Tap};
 use crate::machine::{Board, Wants};
 
 /// The registry: one line makes a module and an entry.
@@ -39,6 +39,14 @@ pub trait Guest: Sync {
     /// # Errors
     /// [`PlanError::Cmdline`] when the guest's syntax cannot carry a word.
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError>;
+    /// How it is stopped.
+    fn stop(&self) -> Stop {
+        Stop::Signal
+    }
+    /// What its monitor's exit status says.
+    fn statuses(&self) -> StatusMap {
+        StatusMap::default()
+    }
     /// It mounts its block device at `blkMntPoint`.
     fn uses_mount_point(&self) -> bool {
         false
