@@ -16,6 +16,14 @@ logged_or_over() { logged "$1" "$2" || ! running "$1"; }
 inspect() { docker inspect -f "$2" "$1"; }
 pid_of() { inspect "$1" '{{.State.Pid}}'; }
 
+# monitor_of NAME: pid of the monitor, which is the only child of an init that stays.
+monitor_of() {
+    local pid child
+    pid=$(pid_of "$1")
+    [[ $(<"/proc/$pid/comm") != urunc:* ]] || read -r child _ <"/proc/$pid/task/$pid/children"
+    echo "${child:-$pid}"
+}
+
 # status_of NAME: waits for its end and prints the exit code.
 status_of() { timeout -k 5 60 "$DOCKER" wait "$1"; }
 
@@ -45,7 +53,7 @@ answers() {
 page_or_over() { page "$2" || ! running "$1"; }
 
 uid_of() { sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$(pid_of "$1")/status"; }
-terminal_size() { stty -F "/proc/$(pid_of "$1")/fd/0" size; }
+terminal_size() { stty -F "/proc/$(monitor_of "$1")/fd/0" size; }
 
 # exec_fails NAME: there is no agent in a unikernel: refused at once, and the guest goes on.
 exec_fails() {

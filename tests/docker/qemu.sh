@@ -5,10 +5,10 @@ linux_with() { run -d --name linux "$@" >/dev/null && until_logged linux "app: s
 qemu_checks() {
     check "docker run -d -p answers curl" linux_answers
     check "docker logs" logged linux "app: serving"
-    check "docker top shows one process" equal "$(docker top linux -o pid | wc -l)" 2
+    check "docker top shows init and the monitor" equal "$(docker top linux -o pid | wc -l)" 3
     check "docker exec is refused" exec_fails linux
     check "docker attach and standard input" linux_attach
-    check "docker stop ends it with 0" stops_with linux 0
+    check "docker stop ends it in time" stops_with linux 143
     check "docker start and restart answer again" linux_restarts
     check "docker rm -f" docker rm -f linux
 }
@@ -74,7 +74,7 @@ linux_terminal() {
 }
 
 # RAM of the guest as its monitor was told, MiB.
-ram_of() { tr '\0' '\n' <"/proc/$(pid_of "$1")/cmdline" | grep -x -A1 -e -m | tail -n 1 | tr -dc 0-9; }
+ram_of() { tr '\0' '\n' <"/proc/$(monitor_of "$1")/cmdline" | grep -x -A1 -e -m | tail -n 1 | tr -dc 0-9; }
 
 # The guest gets the limit but for 80 MiB, fills it, and the limit is never touched.
 linux_fills() {
@@ -91,7 +91,7 @@ linux_fills() {
 
 linux_option() {
     local code=0
-    { linux_with "$@" linux && stops_with linux 0; } || code=1
+    { linux_with "$@" linux && stops_with linux 143; } || code=1
     remove linux
     return $code
 }

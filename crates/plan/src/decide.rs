@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::attach::{self, Connection};
 use crate::guest::Boot;
-use crate::launch::{Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Mode, Notice, Root, Tap};
+use crate::launch::{
+    Attach, Console, DeviceRule, Exec, Filter, Identity, LaunchPlan, Mode, Notice, Ready, Root, Stop, Tap,
+};
 use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
 use crate::memory;
 use crate::monitor::{Device, VHOST_NET};
@@ -68,7 +70,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
         monitor: pair.monitor.name().to_owned(),
-        mode: Mode::Direct { why: format!("{} needs nothing beside it", pair.monitor.name()) },
+        mode: mode(pair, &exec),
         memory,
         namespaces: namespaces::plan(req, pair.boot, &identity)?,
         cgroup: cgroup::plan(req, host, &rules(req, &nodes, &root))?,
@@ -84,6 +86,17 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     };
     plan.sources = provenance::sources(req, host, &plan);
     Ok(plan)
+}
+
+/// Init stays where the monitor cannot be the container's process alone. It asks a guest to stop over QMP only.
+fn mode(pair: Pair, exec: &Exec) -> Mode {
+    let (guest, monitor) = (pair.guest, pair.monitor);
+    let asks = matches!(exec, Exec::Program(program) if program.ready == Ready::Qmp);
+    let stop = if asks { guest.stop() } else { Stop::Signal };
+    match monitor.supervised() {
+        None => Mode::Direct { why: format!("{} needs nothing beside it", monitor.name()) },
+        Some(why) => Mode::Supervised { why: why.to_owned(), stop, status: guest.statuses() },
+    }
 }
 
 fn words(req: &Request) -> Result<(Vec<String>, Vec<Notice>), PlanError> {

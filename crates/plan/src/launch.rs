@@ -2,12 +2,14 @@
 
 mod cgroup;
 mod exec;
+mod mode;
 mod network;
 mod process;
 mod root;
 
 pub use cgroup::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule, Property, Scope};
 pub use exec::{Attach, Device, Exec, FdSource, Program, Ready, Stderr, Target, Tender};
+pub use mode::{Mode, StatusMap, Stop};
 pub use network::{GatewayProxy, GatewayProxy6, Leftover, Nat, Port, Resolver, Routed, Tap};
 pub use process::{Filter, Identity, Namespaces};
 pub use root::{Base, Bind, Dir, FsMount, GeneratedFile, ImageFile, Member, Root};
@@ -50,17 +52,6 @@ pub struct LaunchPlan {
     pub annotations: BTreeMap<String, String>,
     /// Source of every leaf: JSON pointer of the nearest ancestor to the input it came from.
     pub sources: BTreeMap<String, String>,
-}
-
-/// Who is the process of the container (ARCHITECTURE.md, "The run in ten steps").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Init becomes the monitor; nothing of ours is left.
-    Direct {
-        /// Reason.
-        why: String,
-    },
 }
 
 /// How the memory limit is split.

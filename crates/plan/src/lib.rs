@@ -39,6 +39,7 @@ pub mod security;
 pub mod settings;
 pub mod show;
 pub mod solo5;
+pub mod supervision;
 pub mod syscalls;
 pub mod sysctl;
 pub mod undo;

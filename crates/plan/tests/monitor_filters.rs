@@ -100,7 +100,9 @@ fn only_its_list(monitor: &dyn Monitor) {
                 }
             }
         }
-        assert!((35..=160).contains(&allowed), "{}: {allowed}", monitor.name());
+        // Cloud Hypervisor's own filters, of all its threads, allow more.
+        let most = if monitor.name() == "cloud-hypervisor" { 110 } else { 80 };
+        assert!((35..=most).contains(&allowed), "{}: {allowed}", monitor.name());
         assert!(!allows(u32::MAX, abi.audit_arch()));
     }
     let theirs = THEIRS.iter().find(|(name, _)| *name == monitor.name()).map_or(&[][..], |(_, names)| names);

@@ -54,6 +54,17 @@ pub fn write(dir: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
     })
 }
 
+/// A new file of mode 0600, in place of an old one, open for writing.
+///
+/// # Errors
+/// ENOSPC; EISDIR.
+pub fn create(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    remove(dir, name)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let created = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600));
+    created.map_err(|e| SysError::new("create", name, e))
+}
+
 /// Reads a whole regular file of at most `limit` bytes without following a link or blocking on a FIFO.
 ///
 /// # Errors

@@ -149,20 +149,33 @@ pub fn set_timeout(fd: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
         .map_err(|e| error("timeout", e))
 }
 
+fn too_long() -> SysError {
+    error("send", io::Error::from_raw_os_error(libc::EMSGSIZE))
+}
+
+fn header(kind: u8, payload: &[u8]) -> Result<[u8; 5]> {
+    let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD);
+    let [a, b, c, d] = length.ok_or_else(too_long)?.to_le_bytes();
+    Ok([kind, a, b, c, d])
+}
+
+/// A frame without descriptors as the bytes that are sent, for a process that will not be able to make one.
+///
+/// # Errors
+/// EMSGSIZE.
+pub fn frame(kind: u8, payload: &[u8]) -> Result<Vec<u8>> {
+    Ok([&header(kind, payload)?, payload].concat())
+}
+
 /// Sends one frame.
 ///
 /// # Errors
 /// EPIPE when the peer is gone.
 pub fn send(fd: BorrowedFd<'_>, kind: u8, payload: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
-    let length =
-        u32::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD && fds.len() <= MAX_FDS);
-    let Some(length) = length else {
-        return Err(error("send", io::Error::from_raw_os_error(libc::EMSGSIZE)));
-    };
-    let mut header = [0_u8; 5];
-    header[0] = kind;
-    header[1..].copy_from_slice(&length.to_le_bytes());
-    send_with_fds(fd, &header, fds)?;
+    if fds.len() > MAX_FDS {
+        return Err(too_long());
+    }
+    send_with_fds(fd, &header(kind, payload)?, fds)?;
     let mut rest = payload;
     while !rest.is_empty() {
         match rustix::net::send(fd, rest, SendFlags::NOSIGNAL) {

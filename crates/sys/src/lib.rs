@@ -7,6 +7,7 @@
     clippy::similar_names
 )]
 
+pub mod alone;
 pub mod atomic;
 pub mod capabilities;
 pub mod cgroup;

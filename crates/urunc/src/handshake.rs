@@ -23,14 +23,18 @@ pub enum Message {
     },
     /// init → create: in the jail, without privileges, waiting.
     Created,
-    /// start → init: become the monitor. Descriptors in the order of the plan: the tap, if there is one.
+    /// start → init: become the monitor, or start it. Descriptors in this order: the tap, if there is one; where init
+    /// stays, the place for its record and, with a memory controller, the counter of kills for memory.
     Start {
         /// The final plan.
         plan: Box<LaunchPlan>,
         /// OCI state as JSON, for startContainer hooks.
         state: String,
+        /// Seconds that a supervised monitor gets to accept its configuration.
+        #[serde(default)]
+        patience: u64,
     },
-    /// init → start: the next thing is the monitor. EOF after this is success.
+    /// init → start: the next thing is the monitor, or it has accepted its configuration. EOF after this is success.
     Ready,
     /// init → either: the step that failed and why.
     Failed {
@@ -50,6 +54,14 @@ pub fn send(socket: BorrowedFd<'_>, message: &Message, fds: &[BorrowedFd<'_>]) -
         Err(error) if error.source.kind() == ErrorKind::BrokenPipe => bail!("the other process has ended"),
         sent => Ok(sent?),
     }
+}
+
+/// The bytes of a message, for a process that will not be able to make one.
+///
+/// # Errors
+/// It is too long.
+pub fn frame(message: &Message) -> anyhow::Result<Vec<u8>> {
+    Ok(fdpass::frame(0, &serde_json::to_vec(message)?)?)
 }
 
 /// Receives one message and its descriptors; `None` when the peer has closed.
@@ -74,7 +86,9 @@ mod tests {
     fn foreign_frames_are_errors_not_messages() {
         let (a, b) = fdpass::pair().unwrap();
         send(a.as_fd(), &Message::Ready, &[]).unwrap();
+        rustix::io::write(&a, &frame(&Message::Begin).unwrap()).unwrap();
         assert!(matches!(receive(b.as_fd()).unwrap(), Some((Message::Ready, _))));
+        assert!(matches!(receive(b.as_fd()).unwrap(), Some((Message::Begin, _))));
         fdpass::send(a.as_fd(), 0, b"{\"Explode\":1}", &[]).unwrap();
         assert!(receive(b.as_fd()).is_err());
         drop(a);

@@ -1,14 +1,15 @@
-//! Init: the clone that becomes the monitor. It interprets the plan; it decides nothing.
+//! Init: the clone that becomes the monitor, or stays beside it. It interprets the plan; it decides nothing.
 
 mod launch;
 mod park;
 mod step;
+mod supervise;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::bail;
-use urunc_plan::launch::{Base, Exec, FdSource, Stderr};
+use urunc_plan::launch::{Base, Exec, Stderr};
 use urunc_plan::{LaunchPlan, MONITOR_LOG};
 use urunc_sys::{cgroup, fdpass, identity, process, root};
 
@@ -44,8 +45,6 @@ pub struct Init {
     pub preserve_fds: u32,
     /// The cgroups that init itself enters.
     pub groups: Vec<OwnedFd>,
-    /// Listening sockets of the private root, by path; made before the uid switch.
-    pub sockets: Vec<(String, OwnedFd)>,
     /// Listener for `start`.
     pub listener: OwnedFd,
 }
@@ -61,7 +60,7 @@ pub fn run(mut init: Init, create: OwnedFd) -> ! {
     let order = park(init.listener.as_fd(), creator, signals);
     // By reference: most descriptors of `init` are closed already, and their numbers may be in use again.
     let files = &mut init.materials.files;
-    let Err(failure) = launch::become_monitor(&order, &init.hooks.start_container, files, &mut init.sockets);
+    let Err(failure) = launch::become_monitor(&order, &init.hooks.start_container, files);
     fail(order.socket.as_fd(), &failure)
 }
 
@@ -94,7 +93,7 @@ fn prepare(init: &mut Init, create: BorrowedFd<'_>) -> Result<(), Failure> {
     let proc = jail::set_limits(&init.plan).step("limits")?;
     jail::enter(&init.plan, &mut init.materials, init.no_pivot).step("private root")?;
     jail::confine(&init.plan, proc.as_ref()).step("apparmor")?;
-    init.sockets = prepare_files(&init.plan).step("private root")?;
+    prepare_log(&init.plan).step("private root")?;
     process::reset_signals().step("signals")?;
     identity::become_user(&init.plan.identity).step("identity")
 }
@@ -120,25 +119,15 @@ fn enter_namespaces(plan: &LaunchPlan, joins: &[namespaces::Join]) -> anyhow::Re
     namespaces::set_names(&plan.namespaces)
 }
 
-/// What the monitor finds beside the plan's files, made before the uid switch and owned by the user: its log, and the
-/// sockets it will listen on.
-fn prepare_files(plan: &LaunchPlan) -> anyhow::Result<Vec<(String, OwnedFd)>> {
-    let Exec::Program(program) = &plan.exec else { return Ok(Vec::new()) };
-    let (root, who) = (root_dir()?, &plan.identity);
-    if program.stderr == Stderr::Log {
+/// The monitor's log, made before the uid switch and owned by the user.
+fn prepare_log(plan: &LaunchPlan) -> anyhow::Result<()> {
+    let logs = matches!(&plan.exec, Exec::Program(program) if program.stderr == Stderr::Log);
+    if logs {
+        let (root, who) = (root_dir()?, &plan.identity);
         root::make_file(root.as_fd(), MONITOR_LOG, 0o600, b"")?;
         root::give(root.as_fd(), MONITOR_LOG, who.uid, who.gid)?;
     }
-    let mut sockets = Vec::new();
-    for source in &program.fds {
-        if let FdSource::Listener(path) = source {
-            root::make_parents(root.as_fd(), path)?;
-            let name = path.trim_start_matches('/');
-            sockets.push((path.clone(), fdpass::listen(rustix::fs::CWD, name)?));
-            root::give(root.as_fd(), path, who.uid, who.gid)?;
-        }
-    }
-    Ok(sockets)
+    Ok(())
 }
 
 fn root_dir() -> anyhow::Result<OwnedFd> {
@@ -152,7 +141,7 @@ fn settle(init: &Init, create: BorrowedFd<'_>) -> Result<(OwnedFd, u32), Failure
     let signals = process::signals_as_fd().step("signals")?;
     let creator = fdpass::peer_uid(create).step("created")?;
     let mut keep = vec![init.listener.as_fd(), create, signals.as_fd()];
-    keep.extend(init.materials.files.iter().chain(&init.sockets).map(|(_, fd)| fd.as_fd()));
+    keep.extend(init.materials.files.iter().map(|(_, fd)| fd.as_fd()));
     let preserved = match &init.plan.exec {
         // What an engine hands to a container is for its program, not for a monitor.
         Exec::Program(program) if program.stderr == Stderr::Container => init.preserve_fds,

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod command;
 pub mod console;
 pub mod delegate;
+pub mod exit;
 pub mod facts;
 pub mod features;
 pub mod handshake;

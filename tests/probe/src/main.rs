@@ -8,8 +8,13 @@
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=print:N` | N MiB of lines on standard output |
 //! | `probe=escape:PID,MEMORY,TAG,FILE` | tries every way out (`escape`) and prints what became of each as one line of JSON |
-//! | `probe=qmp` | greets and answers on the listening socket that `-chardev socket,…,fd=N` names, until `quit` |
+//! | `probe=qmp` | greets and answers on the connected socket that `-chardev socket,…,fd=N` names, until `quit` |
+//! | `probe=greet` | greets there, answers once, and goes on |
+//! | `probe=event:NAME,REASON` | says there that something happened |
 //! | `probe=noise:SEED` | says what it likes, on standard error and to the client of its control socket |
+//! | `probe=fill` | fills memory without end |
+//! | `probe=forbidden` | makes a socket, which no monitor may |
+//! | `probe=deaf` | lives and ignores every signal |
 //! | `probe=sleep` | lives until SIGTERM, SIGINT or SIGHUP, then exits with 0 as QEMU does |
 //! | `probe=signal:N` | raises signal N |
 //! | `probe=exit:N` | exits with N |
@@ -52,8 +57,13 @@ fn main() -> ExitCode {
             ("stderr", text) => eprintln!("{text}"),
             ("print", mebibytes) => print_lines(mebibytes.parse().unwrap_or(1)),
             ("escape", host) => println!("{}", escape::run(host)),
-            ("qmp", _) => qmp::serve(&argv),
+            ("qmp", _) => qmp::talk(&argv, true),
+            ("greet", _) => qmp::talk(&argv, false),
+            ("event", event) => qmp::tell(&argv, event),
             ("noise", seed) => noise::serve(&argv, seed.parse().unwrap_or(0)),
+            ("fill", _) => fill(),
+            ("forbidden", _) => drop(std::os::unix::net::UnixStream::pair()),
+            ("deaf", _) => system::sleep_deaf(),
             ("sleep", _) => system::sleep_until_signal(),
             ("signal", number) => system::raise(number.parse().unwrap_or(libc::SIGABRT)),
             ("exit", code) => return ExitCode::from(code.parse().unwrap_or(255)),
@@ -70,6 +80,14 @@ fn print_lines(mebibytes: usize) {
         if std::io::Write::write_all(&mut std::io::stdout(), &lines).is_err() {
             return;
         }
+    }
+}
+
+/// Every page is written to: it has to be there.
+fn fill() -> ! {
+    let mut pages = Vec::new();
+    loop {
+        pages.push(vec![1_u8; 1 << 20]);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::fs::File;
 use std::io::{Error, Result};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 /// The descriptor, if it is open.
 pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
@@ -14,11 +14,9 @@ pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
     open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// The inherited listening socket.
-pub(crate) fn listener(number: RawFd) -> Option<UnixListener> {
-    borrow(number)?;
-    // SAFETY: the descriptor is open and was inherited for this purpose only.
-    Some(unsafe { UnixListener::from_raw_fd(number) })
+/// A copy of the inherited connected socket.
+pub(crate) fn stream(number: RawFd) -> Option<UnixStream> {
+    Some(borrow(number)?.try_clone_to_owned().ok()?.into())
 }
 
 /// Real, effective, saved and file system user id.
@@ -71,9 +69,22 @@ pub(crate) fn exit_on_signals() {
     }
 }
 
+/// Lives, whatever comes but SIGKILL.
+pub(crate) fn sleep_deaf() -> ! {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: no code is installed.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    wait_for_ever()
+}
+
 /// Lives until one of the signals of [`exit_on_signals`].
 pub(crate) fn sleep_until_signal() -> ! {
     exit_on_signals();
+    wait_for_ever()
+}
+
+fn wait_for_ever() -> ! {
     loop {
         // Every monitor's list of calls has this one, and not all have pause(2).
         // SAFETY: no descriptors, no limit, no signal mask.
@@ -81,10 +92,13 @@ pub(crate) fn sleep_until_signal() -> ! {
     }
 }
 
-/// Raises a signal in this process.
+/// Raises a signal in this process, with its default action: the standard library handles some.
 pub(crate) fn raise(signal: i32) {
-    // SAFETY: no memory argument.
-    unsafe { libc::raise(signal) };
+    // SAFETY: no code is installed, and there is no memory argument.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
 }
 
 /// `struct ifreq` of TUNSETIFF and TUNGETIFF: name, flags, the rest of a union.

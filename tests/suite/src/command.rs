@@ -103,8 +103,17 @@ fn describe(command: &Command) -> String {
 }
 
 /// Waits until `condition` holds; `what` is said when it never does.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    within(Duration::from_secs(10), what, condition);
+}
+
+/// [`until`] for what an emulated Linux does.
+pub fn until_patiently(what: &str, condition: impl FnMut() -> bool) {
+    within(Duration::from_mins(2), what, condition);
+}
+
+fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < end, "never came true: {what}");
         std::thread::sleep(Duration::from_millis(2));

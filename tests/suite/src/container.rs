@@ -120,21 +120,34 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// A file below `/proc/PID` of the container's process.
-    pub fn proc(&self, name: &str) -> String {
-        text(&Path::new("/proc").join(self.pid().to_string()).join(name))
+    /// The pid of the monitor: the container's process, or its only child where our init stays.
+    pub fn monitor(&self) -> i32 {
+        let pid = self.pid();
+        let proc = |name: &str| text(Path::new(&format!("/proc/{pid}/{name}")));
+        let stays = proc("comm").starts_with("urunc:[") && !proc("comm").starts_with("urunc:[init]");
+        let children = proc(&format!("task/{pid}/children"));
+        children
+            .split_whitespace()
+            .next()
+            .filter(|_| stays)
+            .map_or(pid, |child| child.parse().expect("a pid"))
     }
 
-    /// A field of `/proc/PID/status`.
+    /// A file below `/proc/PID` of the monitor.
+    pub fn proc(&self, name: &str) -> String {
+        text(&Path::new("/proc").join(self.monitor().to_string()).join(name))
+    }
+
+    /// A field of the monitor's `/proc/PID/status`.
     pub fn status_field(&self, name: &str) -> String {
         let status = self.proc("status");
         let line = status.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Identity of one of the process's namespaces, `net:[…]`.
+    /// Identity of one of the monitor's namespaces, `net:[…]`.
     pub fn namespace(&self, kind: &str) -> String {
-        namespace(&self.pid().to_string(), kind)
+        namespace(&self.monitor().to_string(), kind)
     }
 }
 

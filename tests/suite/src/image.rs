@@ -136,19 +136,25 @@ pub fn elf64(pvh: bool, multiboot: bool) -> Vec<u8> {
     image
 }
 
+/// Where [`running`] loads the code.
+pub const CODE: u32 = 0x10_0000 + 256;
+
+/// A kernel for QEMU that is this code, for 32-bit protected mode without a stack.
+pub fn running(code: &[u8]) -> Vec<u8> {
+    let mut image = multiboot();
+    image[256..256 + code.len()].copy_from_slice(code);
+    image[24..28].copy_from_slice(&CODE.to_le_bytes());
+    image
+}
+
 /// A kernel for QEMU that says `!` on the first serial line and then sends back what comes over it.
 pub fn echo() -> Vec<u8> {
-    const CODE: usize = 256;
     const CALL: [u8; 7] = [0x66, 0xba, 0xf8, 0x03, 0xb0, b'!', 0xee];
     // Until a byte is there (line status register 0x3fd, bit 0): wait; then take it from 0x3f8 and write it there.
     const LOOP: [u8; 17] = [
         0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf7, 0x66, 0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xef,
     ];
-    let mut image = multiboot();
-    image[CODE..CODE + 7].copy_from_slice(&CALL);
-    image[CODE + 7..CODE + 24].copy_from_slice(&LOOP);
-    image[24..28].copy_from_slice(&(0x10_0000 + 256u32).to_le_bytes());
-    image
+    running(&[&CALL[..], &LOOP].concat())
 }
 
 /// As [`idle_with`], with the marks of target virtio; it boots nowhere.

@@ -14,6 +14,7 @@ pub mod container;
 pub mod crash;
 pub mod delegation;
 pub mod differences;
+pub mod exits;
 pub mod faults;
 pub mod harness;
 pub mod hostile;

@@ -19,6 +19,7 @@ fn main() {
     cases.extend(suite::real_vmm::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());
+    cases.extend(suite::exits::cases());
     cases.extend(suite::faults::cases());
     cases.extend(suite::hostile::cases());
     cases.extend(suite::catalogue::cases());

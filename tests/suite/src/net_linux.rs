@@ -296,11 +296,11 @@ fn move_away(s: &Sandbox) {
     ip(&format!("netns delete {name}"));
 }
 
-const KEYS: [(&str, &str); 4] =
+pub(crate) const KEYS: [(&str, &str); 4] =
     [("unikernelType", "linux"), ("hypervisor", "qemu"), ("binary", "/vmlinuz"), ("initrd", "/initrd")];
 
 /// What `scripts/linux-image.sh` made, `LINUX` (default: `dist/linux`).
-fn image() -> PathBuf {
+pub(crate) fn image() -> PathBuf {
     let path = std::env::var("LINUX").unwrap_or_else(|_| "dist/linux".into());
     Path::new(&path)
         .canonicalize()

@@ -4,6 +4,7 @@
 
 use crate::bundle::Bundle;
 use crate::command::until;
+use crate::container::Container;
 use crate::harness::Case;
 use crate::image::{LINUX, replaced};
 use crate::net_guest::client::is_pattern;
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
             case(vmm, "opens-no-disk-as-what-it-looks-like", other_format),
             case(vmm, "opens-the-tap-as-a-user", pages),
             case(vmm, "runs-until-it-is-killed", killed),
+            case(vmm, "stops-on-sigterm", stopped),
         ]
     };
     ALL.into_iter().flat_map(of).collect()
@@ -173,10 +175,24 @@ fn pages(vmm: Vmm, s: &Sandbox) {
     stop(&c);
 }
 
-fn killed(vmm: Vmm, s: &Sandbox) {
+/// The monitor of a guest that does not listen, and our init beside it, which is the container's process.
+fn hanging(vmm: Vmm, s: &Sandbox) -> Container<'_> {
     let c = s.container("a", &vmm.bundle(s, &["hang"], &[]));
     c.launch();
-    let program = fs::read_link(format!("/proc/{}/exe", c.pid())).expect("a process");
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", c.pid())).expect("a process");
+    let program = fs::read_link(format!("/proc/{}/exe", children.trim())).expect("one child");
     assert_eq!(program.file_name(), Path::new(vmm.name).file_name());
-    stop(&c);
+    c
+}
+
+fn killed(vmm: Vmm, s: &Sandbox) {
+    stop(&hanging(vmm, s));
+}
+
+/// As process 1 of its pid namespace neither of them would end.
+fn stopped(vmm: Vmm, s: &Sandbox) {
+    let c = hanging(vmm, s);
+    c.kill("TERM").ok();
+    assert_eq!(c.exit_code(), 128 + libc::SIGTERM);
+    c.delete().ok();
 }

@@ -11,6 +11,7 @@ use super::{Boot, Config, Guest, Ipv6};
 use crate::PlanError;
 use crate::cmdline::{self, Line, cannot_carry, no_command};
 use crate::error::excerpt;
+use crate::launch::Stop;
 use crate::machine::{Addressing, Board, BootProtocol, DeviceModel, Wants};
 use crate::memory::MIB;
 
@@ -100,6 +101,11 @@ impl Guest for Linux {
             least_ram: 36 * MIB,
             ..Wants::NOTHING
         }
+    }
+
+    /// A kernel whose button driver is loaded tells its init.
+    fn stop(&self) -> Stop {
+        Stop::PowerButton
     }
 
     fn cmdline(&self, boot: &Boot<'_>) -> Result<String, PlanError> {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::PlanError;
-use crate::launch::Tap;
+use crate::launch::{StatusMap, Stop, Tap};
 use crate::machine::{Board, Wants};
 
 /// The registry: one line makes a module and an entry.
@@ -45,6 +45,14 @@ pub trait Guest: Sync {
     /// [`PlanError::Cmdline`] when the file cannot carry a word.
     fn config(&self, _boot: &Boot<'_>) -> Result<Option<Config>, PlanError> {
         Ok(None)
+    }
+    /// How it is stopped.
+    fn stop(&self) -> Stop {
+        Stop::Signal
+    }
+    /// What its monitor's exit status says.
+    fn statuses(&self) -> StatusMap {
+        StatusMap::default()
     }
     /// It mounts its block device at `blkMntPoint`.
     fn uses_mount_point(&self) -> bool {

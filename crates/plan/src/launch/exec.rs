@@ -37,8 +37,10 @@ pub struct Program {
 pub enum FdSource {
     /// The tap, opened by `start` in the network namespace.
     Tap,
-    /// A listening Unix stream socket bound at this path of the private root, mode 0600, owned by the user.
-    Listener(String),
+    /// The monitor's end of the connected socket over which init controls it.
+    Control,
+    /// A pipe to init, for a copy of the guest's console.
+    ConsoleCopy,
 }
 
 /// Where standard error goes.
@@ -57,8 +59,8 @@ pub enum Stderr {
 pub enum Ready {
     /// The exec (or the tender's preparation) itself.
     Exec,
-    /// QMP greeting on the listener at this path of the private root.
-    Qmp(String),
+    /// QMP greeting on [`FdSource::Control`].
+    Qmp,
     /// A machine that runs, by what an HTTP API tells.
     Api {
         /// The API's socket in the private root.

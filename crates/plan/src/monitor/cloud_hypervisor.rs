@@ -69,6 +69,12 @@ impl Monitor for CloudHypervisor {
         root.dirs.push(Dir { path: DIRECTORY.to_owned(), mode: 0o700, owned: true });
     }
 
+    fn supervised(&self) -> Option<&'static str> {
+        Some(
+            "cloud-hypervisor may start its guest anew for ever, and ends on a signal only beside another process 1",
+        )
+    }
+
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
         COMMON_DEVICES.into_iter().chain([KVM]).collect()
     }

@@ -84,6 +84,10 @@ impl Monitor for Solo5 {
         if self.kvm { 2 } else { 1 }
     }
 
+    fn supervised(&self) -> Option<&'static str> {
+        Some("as process 1 the tender ignores what stops others")
+    }
+
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
         COMMON_DEVICES.into_iter().chain(self.kvm.then_some(KVM)).collect()
     }

@@ -109,6 +109,12 @@ impl Monitor for Firecracker {
         )
     }
 
+    fn supervised(&self) -> Option<&'static str> {
+        Some(
+            "firecracker does not end on a signal as process 1, and no exit status of its guest's comes through",
+        )
+    }
+
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
         COMMON_DEVICES.into_iter().chain([KVM, TUN]).collect()
     }

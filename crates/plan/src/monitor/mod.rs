@@ -63,6 +63,10 @@ pub trait Monitor: Sync {
     fn remark(&self, _facts: &MonitorFacts) -> Option<String> {
         None
     }
+    /// Why init stays beside it; `None`: init becomes it.
+    fn supervised(&self) -> Option<&'static str> {
+        None
+    }
     /// Device nodes it opens.
     fn devices(&self, acceleration: Acceleration) -> Vec<Device>;
     /// What it needs beside the guest's RAM.

@@ -139,6 +139,30 @@ pub fn enter(doors: &[OwnedFd]) -> Result<()> {
     Ok(())
 }
 
+/// The file that counts what the kernel killed for the memory limit of the container, see [`oom_kills`]; `None` without
+/// a memory controller.
+///
+/// # Errors
+/// It is there and cannot be opened.
+pub fn oom_file(plan: &Cgroup) -> Result<Option<OwnedFd>> {
+    for group in &plan.groups {
+        let path = leaf(group).join(if group.v2 { "memory.events" } else { "memory.oom_control" });
+        let opened = absent_is(fs::File::open(&path).map(Some), None);
+        if let Some(file) = opened.map_err(|e| SysError::new("open", path.display().to_string(), e))? {
+            return Ok(Some(file.into()));
+        }
+    }
+    Ok(None)
+}
+
+/// The counter of an [`oom_file`]: the line `oom_kill N` (Documentation/admin-guide/cgroup-v2.rst). Allocates nothing.
+pub fn oom_kills(file: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
+    let mut bytes = [0; 512];
+    let count = rustix::io::pread(file, &mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// Processes in the container's groups, as this pid namespace numbers them; none when the groups are gone.
 pub fn pids(plan: &Cgroup) -> Result<Vec<i32>> {
     plan.groups.last().map_or(Ok(Vec::new()), directory::processes)

@@ -93,3 +93,20 @@ pub fn redirect(fd: BorrowedFd<'_>, target: i32) -> Result<()> {
     }
     Ok(())
 }
+
+/// A pipe, close-on-exec: the end to read, the end to write.
+///
+/// # Errors
+/// EMFILE.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|e| SysError::new("pipe", "both ends", e))
+}
+
+/// Reads and writes of everybody who shares the descriptor fail with EAGAIN instead of waiting.
+///
+/// # Errors
+/// fcntl(2)'s errno.
+pub fn never_block(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::io::ioctl_fionbio(fd, true).map_err(|e| SysError::new("fcntl", "O_NONBLOCK", e))
+}

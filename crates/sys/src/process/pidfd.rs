@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
+use urunc_plan::supervision::Fate;
 
 use crate::error::{Result, SysError};
 
@@ -111,6 +112,45 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> Result<i32> {
             Err(e) => return Err(SysError::new("waitid", "child", e)),
         }
     }
+}
+
+/// Reaps one child that has ended, whichever: its pid and its end. `None` when there is none. Allocates nothing.
+pub fn reap_any() -> Option<(i32, Fate)> {
+    let mut status = 0;
+    // SAFETY: the status is written to an integer of ours.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let byte = |number: i32| number.to_le_bytes()[0];
+    let ended = if libc::WIFSIGNALED(status) {
+        Fate::Killed(byte(libc::WTERMSIG(status)))
+    } else {
+        Fate::Exited(byte(libc::WEXITSTATUS(status)))
+    };
+    (pid > 0).then_some((pid, ended))
+}
+
+/// [`wait_readable`] that allocates nothing, of those that are given. A signal ends it early; where poll(2) fails, all of
+/// them may be readable.
+pub fn wait_any<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<Duration>) -> [bool; N] {
+    // poll(2) leaves out negative descriptors.
+    let entry = |fd: Option<BorrowedFd<'_>>| libc::pollfd {
+        fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut polled = fds.map(entry);
+    // Rounded up: it must not spin before the time has come.
+    let timeout =
+        timeout.map_or(-1, |time| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX));
+    // SAFETY: N entries of ours.
+    let rc = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
+    polled.map(|entry| rc < 0 || entry.revents != 0)
+}
+
+/// [`signal`] that allocates nothing: a failure is not told.
+pub fn try_signal(pidfd: BorrowedFd<'_>, signal: i32) {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: plain integers and a null siginfo.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Stat {
     pub exiting: bool,
     /// Start time in clock ticks since boot, in the reader's time namespace.
     pub start_time: u64,
+    /// Of a zombie, how it ended, as wait(2) has it; 0 where the reader may not know.
+    pub exit_code: i32,
 }
 
 /// Parses /proc/PID/stat after the *last* `)`: the name may hold anything.
@@ -25,7 +27,9 @@ pub fn parse_stat(text: &str) -> Option<Stat> {
     let parent = fields.next()?.parse().ok()?;
     let flags: u64 = fields.nth(4)?.parse().ok()?;
     let start_time = fields.nth(12)?.parse().ok()?;
-    Some(Stat { state, parent, exiting: flags & 0x4 != 0, start_time })
+    // Older kernels have fewer fields.
+    let exit_code = fields.nth(29).and_then(|field| field.parse().ok()).unwrap_or(0);
+    Some(Stat { state, parent, exiting: flags & 0x4 != 0, start_time, exit_code })
 }
 
 /// [`parse_stat`] of a live process; `None` when there is none (or no /proc).
@@ -72,7 +76,9 @@ mod tests {
     fn names_with_parentheses_do_not_confuse_stat() {
         let tail = "S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
         let stat = parse_stat(&format!("12 (a) R 9 (x) {tail}")).unwrap();
-        assert_eq!(stat, Stat { state: 'S', parent: 7, exiting: false, start_time: 4242 });
+        assert_eq!(stat, Stat { state: 'S', parent: 7, exiting: false, start_time: 4242, exit_code: 0 });
+        let long = format!("12 (a) {tail}{} 2816", " 0".repeat(27));
+        assert_eq!(parse_stat(&long).unwrap().exit_code, 2816);
         assert!(parse_stat(&format!("12 (a) {}", tail.replace("-1 0", "-1 4"))).unwrap().exiting);
         assert_eq!(parse_stat("no parenthesis"), None);
     }

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::bail;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
 
+use super::start::printable;
 use crate::cli::Global;
+use crate::exit;
 use crate::hooks::{self, Place};
 use crate::network;
 use crate::state::{self, Container, Life, Record, Status, Store};
@@ -58,6 +60,7 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
     }
     let record = readable(container.record())?;
+    tell_end(container, &status, life);
     let process = Container::process(&status)?;
     let pid = process.as_ref().map(|_| status.pid);
     let netns = record.as_ref().map_or(Ok(None), |record| undo::network_namespace(pid, &record.request))?;
@@ -79,6 +82,19 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         poststop(container, record, &status);
     }
     container.remove(store)
+}
+
+/// How it ended, once, and what its guest said last if that was no good end.
+fn tell_end(container: &Container, status: &Status, life: Life) {
+    let Some(exit) = (life == Life::Stopped).then(|| exit::known(container, status)).flatten() else {
+        return;
+    };
+    let detail =
+        if exit.detail.is_empty() { String::new() } else { format!(" ({})", printable(&exit.detail)) };
+    let last = exit.console.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let last = last.filter(|_| exit.status != 0).map(|line| format!("; its guest said: {}", printable(line)));
+    let (id, cause, status) = (&container.id, exit.cause, exit.status);
+    log::info!("container {id} ended: {cause}, status {status}{detail}{}", last.unwrap_or_default());
 }
 
 /// What a state file says; `None` when it is missing or damaged, which must not keep a container alive.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::cli::Global;
-use crate::signals;
-use crate::state::{Container, Life};
+use crate::state::{Container, Life, Status};
 use crate::table::{self, ContainerState};
+use crate::{exit, signals};
 
 /// The command: runc's fields as indented JSON.
 ///
@@ -30,7 +30,7 @@ pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
         life = container.life(&status)?;
     }
     let mut annotations = record.annotations;
-    annotations.extend(ours(container, life));
+    annotations.extend(ours(container, life, &status));
     Ok(ContainerState {
         oci_version: record.oci_version,
         id: container.id.clone(),
@@ -44,11 +44,18 @@ pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
     })
 }
 
-/// What we add: the plan's own annotations and, once stopped, the signal that was sent.
-fn ours(container: &Container, life: Life) -> BTreeMap<String, String> {
+/// What we add: the plan's own annotations and, once stopped, the signal that was sent and what is known of the end.
+fn ours(container: &Container, life: Life, status: &Status) -> BTreeMap<String, String> {
     let mut annotations = container.plan().map(|plan| plan.annotations).unwrap_or_default();
     if let Some(signal) = container.signal().filter(|_| life == Life::Stopped) {
         annotations.insert("com.urunc.state.signal".into(), signals::name(signal));
+    }
+    if let Some(exit) = (life == Life::Stopped).then(|| exit::known(container, status)).flatten() {
+        annotations.insert("com.urunc.state.exit.cause".into(), exit.cause);
+        annotations.insert("com.urunc.state.exit.status".into(), exit.status.to_string());
+        if !exit.detail.is_empty() {
+            annotations.insert("com.urunc.state.exit.detail".into(), exit.detail);
+        }
     }
     annotations
 }

@@ -1,4 +1,4 @@
-//! Step 9: init becomes the monitor, by exec or by turning itself into it.
+//! Step 9: init becomes the monitor, by exec or by turning itself into it; or it starts the monitor and stays.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -7,44 +7,59 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
-use urunc_plan::launch::{Device, Exec, FdSource, Program, Stderr, Target, Tender};
+use urunc_plan::launch::{Device, Exec, FdSource, Mode, Program, Stderr, Target, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
 use urunc_sys::{capabilities, identity, process};
 
 use super::park::Order;
 use super::step::{Failure, Step};
+use super::supervise::supervise;
 use crate::bundle::Hook;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place, seen_inside};
 use crate::jail::KVM;
 
-/// Descriptors by name: the path in the private root, or what the tender calls the file.
+/// Descriptors by name: what the tender calls the file.
 type Named = Vec<(String, OwnedFd)>;
 
-/// Runs startContainer hooks in the private root and becomes the monitor, which gets `files` of the image or `sockets`.
-/// Returns only on failure.
+/// What an exec'ed monitor shares with an init that stays.
+#[derive(Default)]
+pub(super) struct Inherited {
+    pub(super) control: Option<OwnedFd>,
+    pub(super) console: Option<OwnedFd>,
+}
+
+/// Runs startContainer hooks in the private root and becomes the monitor, which gets `files` of the image, or supervises
+/// it. Returns only on failure.
 pub(super) fn become_monitor(
     order: &Order,
     start_container: &[Hook],
     files: &mut Named,
-    sockets: &mut Named,
 ) -> Result<Infallible, Failure> {
     let at = Place { state: &seen_inside(&order.state).step("hooks")?, dir: Path::new("/") };
     hooks::run("startContainer", start_container, at).step("hooks")?;
     order.signals.obey();
     write_files(&order.plan).step("private root")?;
-    process::reset_signals().step("signals")?;
-    match &order.plan.exec {
-        Exec::Program(program) => exec(order, program, sockets),
-        Exec::Tender(tender) => become_tender(order, tender, files),
+    match (&order.plan.exec, &order.plan.mode) {
+        (Exec::Program(program), Mode::Supervised { stop, status, .. }) => {
+            supervise(order, program, (*stop, status))
+        }
+        (Exec::Program(program), Mode::Direct { .. }) => {
+            process::reset_signals().step("signals")?;
+            exec(order, program, Inherited::default())
+        }
+        (Exec::Tender(tender), _) => {
+            process::reset_signals().step("signals")?;
+            become_tender(order, tender, files)
+        }
     }
 }
 
-/// The monitor's files as the final plan has them; `create` knew no network yet, and made them the user's.
+/// The monitor's own files as the final plan has them: `create` knew no network yet. The guest's do not depend on it.
 fn write_files(plan: &LaunchPlan) -> anyhow::Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    for file in &plan.root.files {
+    for file in plan.root.files.iter().filter(|file| file.owned) {
         let fd = rustix::fs::open(file.path.as_str(), flags, Mode::empty()).context(file.path.clone())?;
         std::fs::File::from(fd).write_all(file.content.as_bytes()).context(file.path.clone())?;
     }
@@ -55,8 +70,10 @@ fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {
     Ok(process::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
 }
 
-fn exec(order: &Order, program: &Program, sockets: &mut Named) -> Result<Infallible, Failure> {
-    let inherited = inherited(order, program, sockets).step("descriptors")?;
+/// Executes the monitor. Without a control socket nobody else says READY.
+pub(super) fn exec(order: &Order, program: &Program, shared: Inherited) -> Result<Infallible, Failure> {
+    let alone = shared.control.is_none();
+    let inherited = inherited(order, program, shared).step("descriptors")?;
     rustix::process::chdir(program.cwd.as_str()).step("working directory")?;
     let path = find(program).step("exec")?;
     let filters = filters(&order.plan).step("seccomp")?;
@@ -66,7 +83,9 @@ fn exec(order: &Order, program: &Program, sockets: &mut Named) -> Result<Infalli
     process::place_fds(&borrowed).step("descriptors")?;
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     // The last word before the filters, which may forbid to say more; a failed exec still says FAILED if it can.
-    handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
+    if alone {
+        handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
+    }
     if !filters.is_empty() && !order.plan.identity.no_new_privs {
         capabilities::allow_filters().step("seccomp")?;
     }
@@ -76,14 +95,14 @@ fn exec(order: &Order, program: &Program, sockets: &mut Named) -> Result<Infalli
     Err(process::exec(&path, &program.args, &program.env)).step("exec")
 }
 
-fn inherited(order: &Order, program: &Program, sockets: &mut Named) -> anyhow::Result<Vec<OwnedFd>> {
+fn inherited(order: &Order, program: &Program, mut shared: Inherited) -> anyhow::Result<Vec<OwnedFd>> {
     let mut fds = Vec::new();
     for source in &program.fds {
         fds.push(match source {
             FdSource::Tap => copy_of(order.tap.as_ref())?,
-            FdSource::Listener(path) => {
-                let at = sockets.iter().position(|(made, _)| made == path);
-                sockets.swap_remove(at.context("no socket was made for the monitor")?).1
+            FdSource::Control => shared.control.take().context("the monitor has no control socket")?,
+            FdSource::ConsoleCopy => {
+                shared.console.take().context("the monitor has no pipe for its console")?
             }
         });
     }

@@ -19,6 +19,12 @@ pub(super) struct Order {
     pub(super) plan: LaunchPlan,
     /// The tap, if there is one.
     pub(super) tap: Option<OwnedFd>,
+    /// Where the record of the end goes, if init stays to write it.
+    pub(super) record: Option<OwnedFd>,
+    /// Counter of kills for memory, if init stays to read it.
+    pub(super) oom: Option<OwnedFd>,
+    /// Seconds that a supervised monitor gets to accept its configuration.
+    pub(super) patience: u64,
     /// OCI state for startContainer hooks.
     pub(super) state: String,
     /// What came since.
@@ -48,16 +54,19 @@ pub(super) fn park(listener: BorrowedFd<'_>, creator: u32, signals: Signals) -> 
         let Ok(ready) = process::wait_readable(&fds, None) else { process::exit_now(1) };
         signals.obey();
         if ready.first() == Some(&true)
-            && let Some((socket, message, tap)) = take_order(listener, creator)
-            && let Message::Start { plan, state } = message
+            && let Some((socket, message, fds)) = take_order(listener, creator)
+            && let Message::Start { plan, state, patience } = message
         {
-            return Order { socket, plan: *plan, tap, state, signals };
+            let mut fds = fds.into_iter();
+            let tap = plan.net.as_ref().filter(|tap| !tap.persistent).and_then(|_| fds.next());
+            let (record, oom) = (fds.next(), fds.next());
+            return Order { socket, plan: *plan, tap, record, oom, patience, state, signals };
         }
     }
 }
 
-fn take_order(listener: BorrowedFd<'_>, creator: u32) -> Option<(OwnedFd, Message, Option<OwnedFd>)> {
+fn take_order(listener: BorrowedFd<'_>, creator: u32) -> Option<(OwnedFd, Message, Vec<OwnedFd>)> {
     let socket = fdpass::accept(listener, creator).ok()?;
     let (message, fds) = handshake::receive(socket.as_fd()).ok()??;
-    Some((socket, message, fds.into_iter().next()))
+    Some((socket, message, fds))
 }

@@ -9,6 +9,7 @@ use urunc_plan::LaunchPlan;
 use urunc_sys::{SysError, atomic};
 
 use super::record::{Record, Status};
+use crate::exit::{self, Exit};
 use crate::seal;
 
 pub(super) const RECORD: &str = "record.json";
@@ -16,6 +17,8 @@ const PLAN: &str = "plan.json";
 const STATUS: &str = "status.json";
 /// Apart from the status: `kill` takes no lock and must not overwrite what `start` writes.
 const SIGNAL: &str = "signal";
+/// How the container ended, if init stayed to write it: foreign bytes.
+const EXIT: &str = "exit.json";
 /// Init's listener, in the state directory.
 pub const SOCKET: &str = "init.sock";
 const EINVAL: i32 = 22;
@@ -133,6 +136,19 @@ impl Container {
         String::from_utf8(atomic::read(self.dir.as_fd(), SIGNAL, 16).ok()?).ok()?.parse().ok()
     }
 
+    /// An empty record of the end, for init to write.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn make_exit(&self) -> anyhow::Result<OwnedFd> {
+        atomic::create(self.dir.as_fd(), EXIT).with_context(|| self.name())
+    }
+
+    /// How the container ended, as init wrote it.
+    pub fn exit(&self) -> Option<Exit> {
+        Exit::parse(&atomic::read(self.dir.as_fd(), EXIT, exit::LONGEST as u64).ok()?)
+    }
+
     /// Stores it.
     ///
     /// # Errors
@@ -144,7 +160,7 @@ impl Container {
     /// Removes our files. The record first: what has none does not exist any more for those who only look. The plan last: a
     /// `delete` that dies here is taken up again, and nothing is left to undo without a plan.
     pub(super) fn remove_files(&self) -> urunc_sys::Result<()> {
-        for name in [RECORD, SOCKET, SIGNAL, STATUS, PLAN] {
+        for name in [RECORD, SOCKET, SIGNAL, EXIT, STATUS, PLAN] {
             atomic::remove(self.dir.as_fd(), &format!(".{name}.new"))?;
             atomic::remove(self.dir.as_fd(), name)?;
         }

@@ -78,8 +78,8 @@ fn leaked_descriptors(s: &Sandbox) {
     let cwds = cwds.chain(["/proc/1/cwd", "/proc/self/cwd", "/link", "/tmp"].map(str::to_owned));
     let mut lived = 0;
     for cwd in cwds {
-        // The monitor has one planned descriptor, and no directory but its root.
-        for (planned, here, make) in [(4, "/", monitor as Make), (3, "/tmp", program as Make)] {
+        // The monitor has two planned descriptors, and no directory but its root.
+        for (planned, here, make) in [(5, "/", monitor as Make), (3, "/tmp", program as Make)] {
             let bundle = make(s, &["probe=brief", "probe=qmp", "probe=sleep"]);
             let _ = symlink("/proc/self/fd/7", bundle.rootfs().join("link"));
             let c = s.container("a", &bundle.with("/process/cwd", json!(cwd)));
@@ -123,7 +123,7 @@ fn overwritten_runtime(s: &Sandbox) {
     let mounts = c.proc("mountinfo");
     assert!(!mounts.contains(" - proc "), "{mounts}");
     for _ in 0..rounds(1000) {
-        assert_eq!(write_to_exe(c.pid()), READ_ONLY);
+        assert_eq!(write_to_exe(c.monitor()), READ_ONLY);
     }
     c.delete_force().ok();
     // An ordinary container has /proc, and init in it before its program: it could make itself that program.
@@ -201,7 +201,7 @@ fn executed_image(s: &Sandbox) {
     let c = s.container("linux", &linux);
     c.create().ok();
     c.start().ok();
-    let exe = fs::read_link(format!("/proc/{}/exe", c.pid())).expect("exe");
+    let exe = fs::read_link(format!("/proc/{}/exe", c.monitor())).expect("exe");
     assert!(exe.ends_with("qemu-system-x86_64"), "{}", exe.display());
     c.kill("KILL").ok();
     c.until_stopped();

@@ -48,7 +48,7 @@ fn planned_devices(s: &Sandbox) {
         }
         let c = s.container("a", &bundle);
         c.launch();
-        let mut qmp = Qmp::connect(c.pid());
+        let mut qmp = Qmp::take(c.pid());
         let mut expected: Vec<String> = BOARD.iter().chain(planned).map(|&id| id.to_owned()).collect();
         expected.sort();
         assert_eq!(pci(&qmp.ask("query-pci")), expected);

@@ -164,7 +164,7 @@ fn console_sources(s: &Sandbox) {
                 planned
             );
         }
-        let terminal = fs::metadata(format!("/proc/{}/fd/0", c.pid())).unwrap();
+        let terminal = fs::metadata(format!("/proc/{}/fd/0", c.monitor())).unwrap();
         assert_eq!(rustix::fs::major(terminal.rdev()), 136, "{kind}: no pseudo terminal");
         c.delete_force().ok();
         drop(master);

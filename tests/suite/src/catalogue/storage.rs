@@ -166,7 +166,7 @@ fn qemu_reads_raw(s: &Sandbox, name: &str, disk: &[u8]) {
     let bundle: Bundle = real(s, name).keys(&replaced(&LINUX, "block", "/disk"));
     fs::write(bundle.rootfs().join("disk"), disk).expect("disk");
     let lived = lives_or_is_refused(s, &bundle, "", |pid| {
-        let block = Qmp::connect(pid).ask("query-block");
+        let block = Qmp::take(pid).ask("query-block");
         let seen = &block[0]["inserted"]["image"];
         assert_eq!(seen["format"], "raw", "{block}");
         assert_eq!(seen["virtual-size"], disk.len(), "{block}");

@@ -126,7 +126,7 @@ fn start_without_filters(c: &Container<'_>) {
     let dir = c.sandbox.root().join(&c.id);
     let mut plan: Value = serde_json::from_str(&text(&dir.join("plan.json"))).expect("plan.json");
     plan["seccomp"] = json!([]);
-    let order = json!({"Start": {"plan": plan, "state": "{}"}}).to_string();
+    let order = json!({"Start": {"plan": plan, "state": "{}", "patience": 60}}).to_string();
     let mut socket = UnixStream::connect(dir.join("init.sock")).expect("init listens");
     // A frame: its kind, its length, and what it says.
     socket.write_all(&[0]).expect("init reads");

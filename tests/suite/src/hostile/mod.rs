@@ -25,6 +25,7 @@ const FILTERS_ONLY: &[(&str, &str)] = &[
     ("change-the-descriptor-table", "of the process itself"),
     ("change-the-personality", "of the process itself"),
     ("handle-page-faults", "of the process itself"),
+    ("kill-everyone", "its own processes: nobody else is in sight but init, which is spared"),
     ("open-a-socket-to-the-hypervisor", "such sockets know no namespace"),
     ("open-an-io-uring", "it does what the process may do by calls"),
     ("read-the-user-s-keys", "keys belong to a uid: its own with uid_range"),

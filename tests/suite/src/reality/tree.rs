@@ -9,7 +9,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use urunc_plan::LaunchPlan;
-use urunc_plan::launch::{Exec, FdSource, ImageFile, Program, Ready, Root};
+use urunc_plan::launch::{Exec, ImageFile, Ready, Root};
 
 /// Paths below `dir` of the root at `place`; what is bound or mounted is not looked into.
 fn walk(place: &str, dir: &str, closed: &[&str], found: &mut BTreeSet<String>) {
@@ -20,14 +20,6 @@ fn walk(place: &str, dir: &str, closed: &[&str], found: &mut BTreeSet<String>) {
         }
         found.insert(path);
     }
-}
-
-/// Where the program's sockets are.
-fn listeners(program: &Program) -> impl Iterator<Item = &str> {
-    program.fds.iter().filter_map(|fd| match fd {
-        FdSource::Listener(path) => Some(path.as_str()),
-        FdSource::Tap => None,
-    })
 }
 
 /// Every path that the plan names exactly.
@@ -41,8 +33,7 @@ fn exact(plan: &LaunchPlan) -> BTreeSet<String> {
     if let Exec::Program(program) = &plan.exec {
         paths.insert(program.path.clone());
         paths.extend(root.image_files.iter().map(|f| f.target.clone()));
-        paths.extend(listeners(program).map(str::to_owned));
-        if let Ready::Qmp(path) | Ready::Api { socket: path, .. } = &program.ready {
+        if let Ready::Api { socket: path, .. } = &program.ready {
             paths.insert(path.clone());
         }
     }
@@ -125,9 +116,8 @@ impl Differences {
         for file in &root.files {
             permissions(&file.path, file.mode, owner(file.owned));
         }
-        let Exec::Program(program) = &plan.exec else { return };
-        for path in listeners(program) {
-            permissions(path, 0o600, owner(true));
+        if !matches!(plan.exec, Exec::Program(_)) {
+            return;
         }
         for file in &root.files {
             let content = crate::sandbox::text(Path::new(&inside(&file.path)));

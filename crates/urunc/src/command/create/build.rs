@@ -52,7 +52,6 @@ pub(super) fn build(
                 keep_keyring: args.no_new_keyring,
                 preserve_fds: args.preserve_fds,
                 groups,
-                sockets: Vec::new(),
                 listener,
             };
             init::run(init, theirs)

@@ -1,0 +1,14 @@
+//! What a supervising init hears from a monitor and its guest, and what that says about the end: bytes in, facts out.
+//!
+//! Nothing here allocates: init has no heap any more by then. All of it is foreign, so that every line, text and tail
+//! has a bound.
+
+mod console;
+mod ending;
+mod lines;
+mod qmp;
+
+pub use console::Console;
+pub use ending::{Cause, Ending, Evidence, Fate, Note};
+pub use lines::{Lines, Text};
+pub use qmp::{BUTTON_ENABLED, Said, hear};
