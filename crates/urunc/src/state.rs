@@ -7,5 +7,5 @@ mod store;
 
 pub use container::{Container, SOCKET, is_unread};
 pub use life::{Life, oci_state};
-pub use record::{Phase, Record, Status, VERSION};
+pub use record::{Phase, Record, SUPERVISES, Status, VERSION};
 pub use store::{FOREIGN, Store};

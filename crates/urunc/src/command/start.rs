@@ -122,7 +122,7 @@ fn connect_and_go(
     let root = open_of_init(status.pid, "root")?;
     let log = monitor_log(&root);
     let state = state::oci_state(&container.id, record, Life::Created, status.pid);
-    let more = supervision(container, &plan)?;
+    let more = supervision(container, record, &plan)?;
     let fds: Vec<_> = tap.iter().chain(&more).map(AsFd::as_fd).collect();
     let patience = Duration::from_secs(record.start_timeout.into());
     fdpass::set_timeout(socket.as_fd(), patience)?;
@@ -137,9 +137,12 @@ fn connect_and_go(
 }
 
 /// What an init that stays needs: the place for its record, and the counter of kills for memory.
-fn supervision(container: &Container, plan: &LaunchPlan) -> anyhow::Result<Vec<OwnedFd>> {
+fn supervision(container: &Container, record: &Record, plan: &LaunchPlan) -> anyhow::Result<Vec<OwnedFd>> {
     match plan.mode {
         Mode::Direct { .. } => Ok(Vec::new()),
+        Mode::Supervised { .. } if record.version < state::SUPERVISES => {
+            bail!("container {} was created by an older release, which must start it", container.id)
+        }
         Mode::Supervised { .. } => {
             Ok([container.make_exit()?].into_iter().chain(cgroup::oom_file(&plan.cgroup)?).collect())
         }

@@ -10,7 +10,9 @@ use crate::bundle::Hooks;
 use crate::settings;
 
 /// Format of the record. A release that adds what `start` may not ignore counts it up.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The first one whose init can stay beside a monitor.
+pub const SUPERVISES: u32 = 2;
 
 /// Everything `create` froze. What an older release did not write has a default, what a newer one added is ignored:
 /// a container outlives the binary that made it.

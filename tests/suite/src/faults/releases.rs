@@ -3,6 +3,7 @@
 use super::{Entry, ended, idle};
 use crate::chaos::kills::one_line;
 use crate::container::Container;
+use crate::probe::linux_on_probe;
 use crate::sandbox::{Sandbox, text, unsealed};
 use serde_json::{Value, json};
 use std::fs;
@@ -28,11 +29,22 @@ pub(super) const CASES: &[Entry] = &[
         let c = idle(s, "a");
         c.create().ok();
         let mut record = read(&c, "record.json");
-        record["version"] = json!(2);
+        record["version"] = json!(3);
         fs::write(path(&c, "record.json"), record.to_string()).unwrap();
         let error = c.start().fails();
         assert!(error.contains("newer release"), "{error}");
         assert_eq!(c.status(), "created");
+        c.delete().ok();
+        ended(&c);
+    }),
+    ("f-67-an-init-of-an-older-release-cannot-stay-beside-qemu", |s| {
+        let c = s.container("a", &linux_on_probe(s, &["probe=quiet", "probe=qmp"]));
+        c.create().ok();
+        let mut record = read(&c, "record.json");
+        record["version"] = json!(1);
+        fs::write(path(&c, "record.json"), record.to_string()).unwrap();
+        let error = c.start().fails();
+        assert!(error.contains("older release"), "{error}");
         c.delete().ok();
         ended(&c);
     }),
