@@ -2,7 +2,7 @@
 
 mod table;
 
-use table::{NONE, TABLE};
+use table::{NONE, Row, TABLE};
 
 /// Set in the number of every x32 call (`__X32_SYSCALL_BIT` of asm/unistd.h).
 pub const X32_BIT: u32 = 0x4000_0000;
@@ -55,8 +55,7 @@ impl Abi {
     /// Name of a call by its number, to report a killed process.
     pub fn name(self, number: u32) -> Option<&'static str> {
         let plain = if self == Self::X32 { number.checked_sub(X32_BIT)? } else { number };
-        let found = TABLE.iter().find(|(_, numbers)| plain != NONE && numbers[self.column()] == plain)?;
-        Some(found.0)
+        TABLE.iter().find(|row| plain != NONE && row.numbers[self.column()] == plain).map(Row::name)
     }
 
     fn column(self) -> usize {
@@ -71,8 +70,8 @@ pub struct Call(&'static [u32; 5]);
 impl Call {
     /// `None`: no ABI has a call of this name.
     pub fn named(name: &str) -> Option<Self> {
-        let row = TABLE.binary_search_by_key(&name, |(known, _)| known).ok()?;
-        Some(Self(&TABLE[row].1))
+        let row = TABLE.binary_search_by(|row| row.name().cmp(name)).ok()?;
+        Some(Self(&TABLE[row].numbers))
     }
 
     /// Its number in one ABI, as `seccomp_data.nr` shows it.
@@ -91,11 +90,11 @@ mod tests {
 
     #[test]
     fn table_is_sorted_and_numbers_are_unique() {
-        assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(TABLE.windows(2).all(|pair| pair[0].name() < pair[1].name()));
         for abi in ALL {
             // One alias of the kernel's own: sync_file_range2 is arm_sync_file_range there.
-            let plain = TABLE.iter().filter(|(name, _)| *name != "arm_sync_file_range");
-            let mut numbers: Vec<u32> = plain.filter_map(|(name, _)| abi.number(name)).collect();
+            let plain = TABLE.iter().map(Row::name).filter(|name| *name != "arm_sync_file_range");
+            let mut numbers: Vec<u32> = plain.filter_map(|name| abi.number(name)).collect();
             let before = numbers.len();
             numbers.sort_unstable();
             numbers.dedup();
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn names_and_numbers_are_inverse() {
         for abi in ALL {
-            for (name, _) in TABLE {
+            for name in TABLE.iter().map(Row::name) {
                 if let Some(number) = abi.number(name) {
                     assert_eq!(abi.number(abi.name(number).unwrap()), Some(number));
                 }

@@ -4,9 +4,49 @@
 pub(super) const NONE: u32 = u32::MAX;
 const N: u32 = NONE;
 
+/// The table without an address in it. Addresses would have to be relocated, and every process that stays beside a
+/// monitor would have pages of its own for them.
+pub(super) static TABLE: [Row; WRITTEN.len()] = packed();
+
+/// Bytes of the longest name.
+const LONGEST: usize = 28;
+
+/// A call and its numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    text: [u8; LONGEST],
+    length: u8,
+    /// By [`super::Abi`].
+    pub(super) numbers: [u32; 5],
+}
+
+impl Row {
+    /// The call's name.
+    pub(super) fn name(&self) -> &str {
+        let text = self.text.get(..self.length.into()).unwrap_or_default();
+        str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+#[expect(clippy::large_stack_arrays, reason = "the compiler's stack")]
+const fn packed() -> [Row; WRITTEN.len()] {
+    let mut rows = [Row { text: [0; LONGEST], length: 0, numbers: [NONE; 5] }; WRITTEN.len()];
+    let mut index = 0;
+    while index < WRITTEN.len() {
+        let (name, numbers) = WRITTEN[index];
+        let (text, _) = rows[index].text.split_at_mut(name.len());
+        text.copy_from_slice(name.as_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "names are far shorter")]
+        let length = name.len() as u8;
+        (rows[index].length, rows[index].numbers) = (length, numbers);
+        index += 1;
+    }
+    rows
+}
+
 /// Sorted by name; columns x86_64, x86, x32 (without its bit), aarch64, arm.
 #[rustfmt::skip]
-pub(super) const TABLE: &[(&str, [u32; 5])] = &[
+const WRITTEN: &[(&str, [u32; 5])] = &[
     ("_llseek", [N, 140, N, N, 140]),
     ("_newselect", [N, 142, N, N, 142]), ("_sysctl", [156, 149, N, N, 149]),
     ("accept", [43, N, 43, 202, 285]), ("accept4", [288, 364, 288, 242, 366]),
