@@ -27,7 +27,7 @@ const ALLOWED: &[&str] = &[
     "newfstatat", "open", "openat", "poll", "ppoll", "prctl", "pread64", "preadv", "prlimit64", "pwrite64",
     "pwritev", "read", "readlink", "readlinkat", "readv", "recvmsg", "restart_syscall", "rseq", "rt_sigaction",
     "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield", "seccomp", "sendmsg", "set_mempolicy",
-    "set_robust_list", "set_tid_address", "shutdown", "sigaltstack", "signalfd4", "statfs", "sysinfo", "tgkill",
+    "set_robust_list", "set_tid_address", "setsockopt", "shutdown", "signalfd4", "statfs", "sysinfo", "tgkill",
     "uname", "unlink", "write", "writev",
 ];
 
