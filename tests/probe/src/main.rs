@@ -4,7 +4,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | `probe=quiet` | no report |
-//! | `probe=brief` | argv, environment, directory, host name and descriptors only: under a filter that kills, more is deadly |
+//! | `probe=brief` | argv, environment, host name and descriptors only: under a filter that kills, more is deadly |
 //! | `probe=stderr:TEXT` | a line on standard error |
 //! | `probe=print:N` | N MiB of lines on standard output |
 //! | `probe=escape:PID,MEMORY,TAG,FILE` | tries every way out (`escape`) and prints what became of each as one line of JSON |
@@ -96,7 +96,6 @@ fn brief(argv: &[String], fds: &serde_json::Value) -> serde_json::Value {
     serde_json::json!({
         "argv": argv,
         "env": environment(),
-        "cwd": std::env::current_dir().ok(),
         "hostname": names.nodename().to_string_lossy(),
         "domainname": names.domainname().to_string_lossy(),
         "fds": fds,

@@ -1,10 +1,10 @@
 //! The part of QMP that a runtime speaks at start: greeting, and an empty answer to every command.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 
 /// The connected socket named by `-chardev socket,…,fd=N`.
-pub(crate) fn control(argv: &[String]) -> Option<UnixStream> {
+pub(crate) fn control(argv: &[String]) -> Option<File> {
     let chardev = argv.iter().filter(|a| a.starts_with("socket,"));
     let number =
         chardev.flat_map(|a| a.split(',')).find_map(|option| option.strip_prefix("fd=")?.parse().ok());

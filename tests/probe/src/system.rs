@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::net::UnixStream;
 
 /// The descriptor, if it is open.
 pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
@@ -14,8 +13,8 @@ pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
     open.then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// A copy of the inherited connected socket.
-pub(crate) fn stream(number: RawFd) -> Option<UnixStream> {
+/// A copy of the inherited connected socket, as a file: a monitor's filter may know write(2) only.
+pub(crate) fn stream(number: RawFd) -> Option<File> {
     Some(borrow(number)?.try_clone_to_owned().ok()?.into())
 }
 
