@@ -55,11 +55,12 @@ pub(super) fn become_monitor(
     }
 }
 
-/// The monitor's own files as the final plan has them: `create` knew no network yet. The guest's do not depend on it.
+/// The files that are the user's to write, as the final plan has them: `create` knew no network yet. The others do not
+/// depend on it.
 fn write_files(plan: &LaunchPlan) -> anyhow::Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    for file in plan.root.files.iter().filter(|file| file.owned) {
+    for file in plan.root.files.iter().filter(|file| file.owned && file.mode & 0o200 != 0) {
         let fd = rustix::fs::open(file.path.as_str(), flags, Mode::empty()).context(file.path.clone())?;
         std::fs::File::from(fd).write_all(file.content.as_bytes()).context(file.path.clone())?;
     }

@@ -1,8 +1,7 @@
 //! System calls by number: a hostile program uses no library.
 #![allow(unsafe_code)]
 
-use std::io::{self, PipeReader};
-use std::os::fd::AsRawFd;
+use std::io;
 
 /// The working directory, for calls that take a directory.
 pub(super) const CWD: usize = libc::AT_FDCWD.cast_unsigned() as usize;
@@ -71,31 +70,64 @@ pub(super) fn kill(pid: usize) {
 /// The set of SIGCHLD alone, as the kernel has it.
 const CHILD: u64 = 1 << (libc::SIGCHLD - 1);
 
-/// The end of a child is to be waited for with [`wait_for_a_child`]; nobody has to reap it.
-pub(super) fn expect_children() {
-    // SAFETY: an action without handler; zero is a valid value of its other fields.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_flags = libc::SA_NOCLDWAIT;
-        libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut());
+/// How the ends of children are heard of, by what monitors call themselves; nobody has to reap them.
+pub(super) struct Ends(usize);
+
+impl Ends {
+    /// From here on.
+    pub(super) fn expect() -> io::Result<Self> {
+        // SAFETY: an action without handler; zero is a valid value of its other fields.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_flags = libc::SA_NOCLDWAIT;
+            libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut());
+        }
+        ask(libc::SYS_rt_sigprocmask, &[libc::SIG_BLOCK as usize, at(&CHILD), 0, size_of::<u64>()])?;
+        let flags = libc::SFD_CLOEXEC as usize;
+        call(libc::SYS_signalfd4, &[signed(-1), at(&CHILD), size_of::<u64>(), flags]).map(Self)
     }
-    let _ = call(libc::SYS_rt_sigprocmask, &[libc::SIG_BLOCK as usize, at(&CHILD), 0, size_of::<u64>()]);
+
+    /// The signal that ended a child, or its exit code; `None` when none ends within so many milliseconds.
+    pub(super) fn next(&self, milliseconds: i32) -> Option<i32> {
+        let time = [i64::from(milliseconds / 1000), 0];
+        let fd = i32::try_from(self.0).ok()?;
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let ready = call(libc::SYS_ppoll, &[place(&mut poll), 1, at(&time), 0, size_of::<u64>()]);
+        // struct signalfd_siginfo (signalfd(2)): ten numbers before `ssi_status`.
+        let mut info = [0_i32; 32];
+        ready.ok().filter(|count| *count == 1)?;
+        call(libc::SYS_read, &[self.0, place(&mut info), size_of_val(&info)]).ok()?;
+        Some(info[10])
+    }
 }
 
-/// The signal that ended a child, or its exit code.
-pub(super) fn wait_for_a_child() -> i32 {
-    let mut info = [0_i32; 32];
-    let patience = [10_i64, 0];
-    match call(libc::SYS_rt_sigtimedwait, &[at(&CHILD), place(&mut info), at(&patience), size_of::<u64>()]) {
-        // `si_status`: behind number, errno, code, padding, pid and uid (asm-generic/siginfo.h).
-        Ok(_) => info[6],
-        Err(_) => -1,
+/// A number that parent and child share; the kernel gives them a page.
+pub(super) struct Shared(*mut i32);
+
+impl Shared {
+    /// With this value.
+    pub(super) fn new(value: i32) -> io::Result<Self> {
+        let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+        let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
+        let page = call(libc::SYS_mmap, &[0, 4096, protection, flags, signed(-1), 0])?;
+        let shared = Self(std::ptr::with_exposed_provenance_mut(page));
+        shared.set(value);
+        Ok(shared)
+    }
+
+    pub(super) fn set(&self, value: i32) {
+        // SAFETY: the page is mapped, writable and aligned until `self` is dropped.
+        unsafe { self.0.write_volatile(value) };
+    }
+
+    pub(super) fn get(&self) -> i32 {
+        // SAFETY: as above.
+        unsafe { self.0.read_volatile() }
     }
 }
 
-/// Is there something to read, or the end, within so many milliseconds?
-pub(super) fn readable(pipe: &PipeReader, milliseconds: i32) -> bool {
-    let seconds = [i64::from(milliseconds / 1000), 0];
-    let mut poll = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    call(libc::SYS_ppoll, &[place(&mut poll), 1, at(&seconds), 0, size_of::<u64>()]).is_ok_and(|n| n == 1)
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = call(libc::SYS_munmap, &[self.0.expose_provenance(), 4096]);
+    }
 }

@@ -16,7 +16,7 @@ mod objects;
 mod processes;
 
 use serde_json::{Map, Value, json};
-use std::io::{self, Read, Write};
+use std::io;
 
 /// One way out.
 type Try = fn(&Host) -> io::Result<()>;
@@ -65,38 +65,37 @@ fn tries() -> impl Iterator<Item = &'static (&'static str, Try)> {
 
 /// Tries everything: name of each try and what became of it, `escaped` or what the kernel said.
 pub(crate) fn run(host: &str) -> Value {
-    call::expect_children();
+    let ends = call::Ends::expect();
     let outcome = |(name, attempt): &(&str, Try)| {
-        let outcome = Host::parse(host).map_or("no host".to_owned(), |host| judge(*attempt, &host));
+        let outcome = match (&ends, Host::parse(host)) {
+            (Err(error), _) => format!("no way to hear of an end: {error}"),
+            (_, None) => "no host".to_owned(),
+            (Ok(ends), Some(host)) => judge(*attempt, &host, ends),
+        };
         ((*name).to_owned(), json!(outcome))
     };
     json!({"escapes": tries().map(outcome).collect::<Map<_, _>>()})
 }
 
 /// One try in a child.
-fn judge(attempt: Try, host: &Host) -> String {
-    let Ok((mut answer, mut teller)) = io::pipe() else { return "no pipe".to_owned() };
+fn judge(attempt: Try, host: &Host, ends: &call::Ends) -> String {
+    const NO_ANSWER: i32 = i32::MIN;
+    let Ok(answer) = call::Shared::new(NO_ANSWER) else { return "no memory".to_owned() };
     let child = match call::fork() {
         Ok(0) => {
-            drop(answer);
-            let code = attempt(host).err().map_or(0, |error| error.raw_os_error().unwrap_or(-1));
-            // Nobody is left to be told of a failure.
-            let _ = teller.write_all(&code.to_ne_bytes());
+            answer.set(attempt(host).err().map_or(0, |error| error.raw_os_error().unwrap_or(-1)));
             call::exit();
         }
         Ok(child) => child,
         Err(error) => return format!("no child: {error}"),
     };
-    drop(teller);
-    let mut code = [0; 4];
-    if !call::readable(&answer, PATIENCE) {
+    let Some(signal) = ends.next(PATIENCE) else {
         call::kill(child);
+        ends.next(PATIENCE);
         return "hangs".to_owned();
-    }
-    let answered = answer.read_exact(&mut code).is_ok();
-    let signal = call::wait_for_a_child();
-    match i32::from_ne_bytes(code) {
-        _ if !answered => format!("killed by signal {signal}"),
+    };
+    match answer.get() {
+        NO_ANSWER => format!("killed by signal {signal}"),
         0 => "escaped".to_owned(),
         code => io::Error::from_raw_os_error(code).to_string(),
     }

@@ -11,7 +11,7 @@ use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::{Sandbox, text};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -92,9 +92,13 @@ fn leaked_descriptors(s: &Sandbox) {
                 let fds: Vec<&Value> =
                     seen["fds"].as_array().expect("fds").iter().map(|fd| &fd["fd"]).collect();
                 assert_eq!(json!(fds), json!((0..planned).collect::<Vec<_>>()), "{cwd}");
-                // A directory out of reach has no path: the probe reports none.
-                let seen = seen["cwd"].as_str().unwrap_or("(unreachable)");
-                assert!(seen == here || (cwd != "/tmp" && seen == "/"), "{cwd}: {seen}");
+                let process = format!("/proc/{}", c.monitor());
+                let place = |path: &str| {
+                    fs::metadata(format!("{process}/{path}/.")).map(|meta| (meta.dev(), meta.ino())).ok()
+                };
+                let seen = place("cwd").expect("a directory");
+                let may_be = |path: &str| place(&format!("root{path}")) == Some(seen);
+                assert!(may_be(here) || (cwd != "/tmp" && may_be("/")), "{cwd}: {seen:?}");
                 lived += 1;
             }
             c.delete_force().ok();

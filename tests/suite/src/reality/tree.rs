@@ -133,7 +133,7 @@ impl Differences {
             self.same(path, &json!(seen), &json!(target));
         }
         let identity = |meta: Metadata| (meta.dev(), meta.ino());
-        for ImageFile { source, target, .. } in &root.image_files {
+        for ImageFile { source, target, .. } in root.image_files.iter().filter(|file| file.member.is_none()) {
             let image = std::fs::metadata(bundle.rootfs().join(source.trim_start_matches('/')));
             self.same(target, &json!(stat(target).map(identity).ok()), &json!(image.map(identity).ok()));
         }
@@ -149,7 +149,8 @@ impl Differences {
         };
         let mut readonly: Vec<&str> = root.binds.iter().map(|b| b.path.as_str()).collect();
         if matches!(plan.exec, Exec::Program(_)) {
-            let files = root.image_files.iter();
+            // A copy with a member more belongs to the private root.
+            let files = root.image_files.iter().filter(|file| file.member.is_none());
             for file in files {
                 let seen = options(&file.target).split(',').any(|option| option == "ro");
                 self.same(&format!("{} is read-only", file.target), &json!(seen), &json!(!file.writable));
