@@ -58,9 +58,14 @@ fn names(monitor: &dyn Monitor) -> BTreeSet<String> {
     allowed
 }
 
-/// What Firecracker and Cloud Hypervisor do beyond that: they make their API's socket, and one of them signals its threads.
-const THEIRS: [(&str, &[&str]); 2] =
-    [("firecracker", &["socket"]), ("cloud-hypervisor", &["kill", "socket"])];
+/// What others do beyond that. Firecracker and Cloud Hypervisor make their API's socket, and one of them signals its
+/// threads; Solo5's tenders ask for their interface by a socket.
+const THEIRS: [(&str, &[&str]); 4] = [
+    ("firecracker", &["socket"]),
+    ("cloud-hypervisor", &["kill", "socket"]),
+    ("spt", &["socket"]),
+    ("hvt", &["socket"]),
+];
 
 #[test]
 fn an_exec_ed_monitor_may_call_what_its_list_names_and_nothing_else() {

@@ -109,17 +109,20 @@ struct Ifreq {
     rest: [u8; 22],
 }
 
-/// Opens a tap by its name as Firecracker does: header, offloads, one queue.
-pub(crate) fn open_tap(name: &str) -> Result<File> {
+/// Opens a tap by its name with one queue: as Firecracker does, with header and offloads, or as Solo5 does, without.
+pub(crate) fn open_tap(name: &str, header: bool) -> Result<File> {
     let device = File::options().read(true).write(true).open("/dev/net/tun")?;
     let mut request = Ifreq { name: [0; libc::IFNAMSIZ], flags: 0, rest: [0; 22] };
     let place = request.name.get_mut(..name.len()).ok_or_else(|| Error::other("name too long"))?;
     place.copy_from_slice(name.as_bytes());
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    let header_flag = if header { libc::IFF_VNET_HDR } else { 0 };
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | header_flag;
     request.flags = libc::c_short::try_from(flags).map_err(Error::other)?;
     // SAFETY: the kernel reads and writes one `ifreq`.
     done(unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
-    header_and_offloads(device.as_raw_fd())?;
+    if header {
+        header_and_offloads(device.as_raw_fd())?;
+    }
     Ok(device)
 }
 

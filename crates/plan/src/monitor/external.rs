@@ -1,8 +1,8 @@
 //! The programs `solo5-spt` and `solo5-hvt` of Solo5, in place of the built-in tender.
 
-use super::{COMMON_DEVICES, Device, KVM, Monitor, words};
+use super::{COMMON_DEVICES, Device, KVM, Monitor, TUN, words};
 use crate::PlanError;
-use crate::launch::{self, Attach, Exec, FdSource, Filter, Program, Ready, Stderr};
+use crate::launch::{self, Attach, Exec, Filter, Program, Ready, Stderr};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
@@ -27,12 +27,12 @@ pub(super) static HVT: Solo5 =
 /// spt always, hvt as of Solo5 0.11.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
-    "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
-    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "ioctl",
+    "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
+    "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "getsockname", "ioctl",
     "lseek", "lstat", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat",
-    "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "rseq",
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "set_robust_list",
-    "set_tid_address", "sigaltstack", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write",
+    "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "recvmsg", "rseq",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "sendto", "set_robust_list",
+    "set_tid_address", "sigaltstack", "socket", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write",
     "writev",
 ];
 
@@ -89,7 +89,12 @@ impl Monitor for Solo5 {
     }
 
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
-        COMMON_DEVICES.into_iter().chain(self.kvm.then_some(KVM)).collect()
+        COMMON_DEVICES.into_iter().chain([TUN]).chain(self.kvm.then_some(KVM)).collect()
+    }
+
+    /// A descriptor would do for releases before 0.10; later ones do not find out its MTU.
+    fn opens_tap(&self) -> bool {
+        true
     }
 
     /// The program and its C library beside what the built-in one needs.
@@ -113,11 +118,12 @@ impl Monitor for Solo5 {
 /// Options before the kernel; the guest's line is one word, for the tender puts words together with one blank between
 /// them.
 fn render(machine: &Machine<'_>) -> Exec {
+    let tap = machine.tap.map_or("", |tap| &tap.name);
     let mut args = vec![machine.program.to_owned(), format!("--mem={}", machine.memory_mib)];
     for Attach { name, device } in &machine.attach {
         match device {
             launch::Device::Net { mac, .. } => {
-                args.extend([format!("--net:{name}=@3"), format!("--net-mac:{name}={mac}")]);
+                args.extend([format!("--net:{name}={tap}"), format!("--net-mac:{name}={mac}")]);
             }
             launch::Device::Block { file, .. } => args.push(format!("--block:{name}=/guest/{file}")),
         }
@@ -128,7 +134,7 @@ fn render(machine: &Machine<'_>) -> Exec {
         args,
         env: Vec::new(),
         cwd: "/".to_owned(),
-        fds: machine.tap.map(|_| FdSource::Tap).into_iter().collect(),
+        fds: Vec::new(),
         stderr: Stderr::Log,
         ready: Ready::Exec,
     })

@@ -64,7 +64,7 @@ fn machine(config: &Value, opened: &mut Opened) -> Result<Value, Refusal> {
     for interface in list(config, "network-interfaces")? {
         let interface = object(interface, INTERFACE)?;
         let name = text(interface, "host_dev_name")?;
-        opened.push(crate::system::open_tap(name).map_err(|e| (1, format!("{name}: {e}")))?);
+        opened.push(crate::system::open_tap(name, true).map_err(|e| (1, format!("{name}: {e}")))?);
         taps.push(json!({"name": name, "mac": interface.get("guest_mac"), "mtu": interface.get("mtu")}));
     }
     let line = source.get("boot_args");

@@ -14,9 +14,11 @@ pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
             ("--mem", mebibytes) => memory = mebibytes.parse::<u64>().ok(),
             (option, value) => match option.split_once(':').ok_or_else(|| fail(option))? {
                 ("--net", name) => {
-                    let number = value.strip_prefix('@').and_then(|fd| fd.parse().ok());
-                    let number = number.ok_or_else(|| fail("a tap by its name"))?;
-                    crate::system::borrow(number).ok_or_else(|| fail("the tap is not open"))?;
+                    if value.starts_with('@') {
+                        return Err(fail("a tap by its descriptor, whose MTU is not known"));
+                    }
+                    let tap = crate::system::open_tap(value, false);
+                    opened.push(tap.map_err(|e| (1, format!("{value}: {e}")))?);
                     nets.push(name);
                 }
                 ("--net-mac", name) if nets.contains(&name) => {}
