@@ -262,9 +262,13 @@ proptest! {
     #[test]
     fn foreign_text_stays_in_one_argument(index in any::<prop::sample::Index>(), place in 0_u8..24, text in hostile()) {
         let case = &CASES[index.index(CASES.len())];
-        let mut request = case.request.clone();
+        let (mut plain, mut request) = (case.request.clone(), case.request.clone());
         poison(&mut request, place, &text);
-        let (before, after) = (case.plan(&case.request), case.plan(&request));
+        // Another command is another init, which may have no initrd made for it.
+        if matches!(place, 5 | 7) {
+            poison(&mut plain, place, "ZQX");
+        }
+        let (before, after) = (case.plan(&plain), case.plan(&request));
         if let Err(error) = &after {
             check_refusal(error);
         }
