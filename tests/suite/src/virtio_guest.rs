@@ -41,8 +41,13 @@ pub fn cases() -> Vec<Case> {
 
 /// The guest with these words, as an engine starts it.
 pub(crate) fn guest(s: &Sandbox, words: &[&str]) -> Bundle {
+    with(s.bundle("b"), words)
+}
+
+/// [`guest`] in a bundle of its own.
+pub(crate) fn with(bundle: Bundle, words: &[&str]) -> Bundle {
     let kernel = fs::read(built("virtio.elf")).expect("guest");
-    let bundle = s.bundle("b").unikernel(&kernel, &LINUX).with("/process/args", json!(words));
+    let bundle = bundle.unikernel(&kernel, &LINUX).with("/process/args", json!(words));
     bundle.with("/linux/resources/memory", json!({"limit": 160 << 20})).with("/process/env", json!([]))
 }
 

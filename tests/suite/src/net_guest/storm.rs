@@ -1,6 +1,6 @@
 //! The group `net-storm`: ten networks at once, and in each of them five lives one after the other. Every guest answers,
 //! and however it ends, its network is what it was. `STORM=N` divides the number of Linux guests by N: emulated, each of
-//! them takes seconds to boot.
+//! them takes seconds to boot. The own virtual machine takes a tenth of one.
 
 use super::serving;
 use super::wire::Wire;
@@ -10,6 +10,7 @@ use crate::net_linux;
 use crate::reality::network::{inventory_of, ip};
 use crate::sandbox::Sandbox;
 use crate::storm::Worker;
+use crate::virtio_guest;
 use rustix::process::{Signal, kill_process};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
@@ -24,6 +25,8 @@ const GUEST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 enum Guest {
     /// The own guest on the built-in monitor.
     Http,
+    /// The own virtual machine on QEMU.
+    Machine,
     /// Debian's kernel on QEMU.
     Linux,
 }
@@ -41,7 +44,8 @@ enum End {
     WithoutNamespace,
 }
 
-const GUESTS: [(&str, Guest); 2] = [("guests", Guest::Http), ("linux-guests", Guest::Linux)];
+const GUESTS: [(&str, Guest); 3] =
+    [("guests", Guest::Http), ("machines", Guest::Machine), ("linux-guests", Guest::Linux)];
 const ENDS: [(&str, End); 4] = [
     ("that-are-stopped", End::Stopped),
     ("that-others-kill", End::KilledByOthers),
@@ -87,6 +91,10 @@ impl Place {
         let (wire, name) = (Wire::numbered(s, number), format!("w{number}"));
         let bundle = match guest {
             Guest::Linux => net_linux::serving(s.bundle(&name)),
+            Guest::Machine if end == End::ByItself => {
+                virtio_guest::with(s.bundle(&name), &["http", "--requests=1"])
+            }
+            Guest::Machine => virtio_guest::with(s.bundle(&name), &["http"]),
             Guest::Http if end == End::ByItself => {
                 serving(s.bundle(&name), "http", &["serve", "--requests=1"])
             }
