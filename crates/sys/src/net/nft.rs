@@ -114,17 +114,20 @@ impl Batch {
     }
 
     /// Makes a chain of the type `nat`.
-    pub(super) fn add_chain(mut self, table: &str, chain: &str, hook: Hook) -> Self {
-        let message = message(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
+    pub(super) fn add_chain(self, table: &str, chain: &str, hook: Hook) -> Self {
+        self.chain(NFPROTO_IPV4, (table, chain), "nat", |place| hooked(place, hook, hook.priority()))
+    }
+
+    fn chain(
+        mut self,
+        family: u8,
+        (table, chain): (&str, &str),
+        kind: &str,
+        place: impl FnOnce(Message) -> Message,
+    ) -> Self {
+        let message = message_of(family, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
         let message = message.text(NFTA_CHAIN_TABLE, table).text(NFTA_CHAIN_NAME, chain);
-        let message = message.nest(NFTA_CHAIN_HOOK, |place| {
-            number(
-                number(place, NFTA_HOOK_HOOKNUM, hook.number()),
-                NFTA_HOOK_PRIORITY,
-                hook.priority().cast_unsigned(),
-            )
-        });
-        self.0.push(message.text(NFTA_CHAIN_TYPE, "nat"));
+        self.0.push(message.nest(NFTA_CHAIN_HOOK, place).text(NFTA_CHAIN_TYPE, kind));
         self
     }
 
@@ -280,8 +283,17 @@ fn comment_of(data: &[u8]) -> String {
     String::new()
 }
 
-fn message(kind_of: u16, flags: u16) -> Message {
-    Message::new(kind(kind_of), flags, &nfgenmsg(NFPROTO_IPV4, 0))
+fn message(kind: u16, flags: u16) -> Message {
+    message_of(NFPROTO_IPV4, kind, flags)
+}
+
+fn message_of(family: u8, message: u16, flags: u16) -> Message {
+    Message::new(kind(message), flags, &nfgenmsg(family, 0))
+}
+
+/// Where a chain hangs.
+fn hooked(place: Message, hook: Hook, priority: i32) -> Message {
+    number(number(place, NFTA_HOOK_HOOKNUM, hook.number()), NFTA_HOOK_PRIORITY, priority.cast_unsigned())
 }
 
 fn kind(message: u16) -> u16 {

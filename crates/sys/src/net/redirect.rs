@@ -216,8 +216,7 @@ pub(super) fn reclaim(
     match found {
         Ingress::Free => Ok(()),
         state if state.occupied() => {
-            let why = "it already has an ingress or clsact qdisc, which is left as it is";
-            Err(SysError::new("connect", name, std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)))
+            Err(in_use(name, "it already has an ingress or clsact qdisc, which is left as it is"))
         }
         _ => delete_qdisc(socket, index).map_err(|refusal| refusal.on("remove leftover redirect from", name)),
     }
@@ -238,12 +237,13 @@ pub(super) fn release(
             let delete = if alone { delete_qdisc } else { delete_filters };
             delete(socket, index).map_err(failed)
         }
-        Ingress::Redirect { .. } => {
-            let why = "its frames are another unikernel's";
-            Err(SysError::new("connect", name, std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)))
-        }
+        Ingress::Redirect { .. } => Err(in_use(name, "its frames are another unikernel's")),
         _ => Ok(()),
     }
+}
+
+fn in_use(name: &str, why: &str) -> SysError {
+    SysError::new("connect", name, std::io::Error::new(std::io::ErrorKind::AlreadyExists, why))
 }
 
 fn delete_qdisc(socket: &mut Socket, index: u32) -> std::result::Result<(), Refusal> {

@@ -23,7 +23,6 @@ use crate::error::{Result, SysError};
 const RTNH_F_ONLINK: u32 = 4;
 const RTPROT_STATIC: u8 = 4;
 /// `linux/neighbour.h`.
-const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NUD_PERMANENT: u16 = 0x80;
 /// Port of the domain name system.
@@ -40,7 +39,7 @@ pub(super) fn prepare(socket: &mut Socket, index: u32, tap: &Tap, resolver: &Res
     // struct ndmsg: family, padding, index, state, flags, type.
     let state = NUD_PERMANENT.to_ne_bytes();
     let body = [&[AF_INET, 0, 0, 0][..], &index.to_ne_bytes(), &state, &[0, 0]].concat();
-    let neighbour = Message::new(libc::RTM_NEWNEIGH, NLM_F_CREATE, &body).attr(NDA_DST, &asker);
+    let neighbour = Message::new(libc::RTM_NEWNEIGH, NLM_F_CREATE, &body).attr(proxy::NDA_DST, &asker);
     socket.call(&neighbour.attr(NDA_LLADDR, &proxy::parsed(&tap.mac)?)).map_err(failed)?;
     // Over itself as a gateway: the neighbour is looked up when the destination is the guest's address again. struct
     // rtmsg: family, prefix lengths, type of service, table, protocol, scope, type, flags.

@@ -4,14 +4,15 @@ use std::net::Ipv4Addr;
 
 use super::super::message::{Message, NLM_F_CREATE, NLM_F_EXCL};
 use super::{
-    Batch, Hook, NFNL_SUBSYS_NFTABLES, NFT_CMP_EQ, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE,
-    NFT_MSG_NEWTABLE, NFT_PAYLOAD_NETWORK_HEADER, NFT_REG_1, NFT_REG_2, NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME,
-    NFTA_CHAIN_TABLE, NFTA_CHAIN_TYPE, NFTA_CMP_DATA, NFTA_CMP_OP, NFTA_CMP_SREG, NFTA_DATA_VALUE,
-    NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY, NFTA_IMMEDIATE_DATA, NFTA_IMMEDIATE_DREG, NFTA_META_KEY,
-    NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS,
-    NFTA_RULE_TABLE, NFTA_TABLE_NAME, Rule, nfgenmsg, number,
+    Batch, Hook, NFT_CMP_EQ, NFT_MSG_DELTABLE, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE, NFT_PAYLOAD_NETWORK_HEADER,
+    NFT_REG_1, NFT_REG_2, NFTA_CMP_DATA, NFTA_CMP_OP, NFTA_CMP_SREG, NFTA_DATA_VALUE, NFTA_HOOK_HOOKNUM,
+    NFTA_HOOK_PRIORITY, NFTA_IMMEDIATE_DATA, NFTA_IMMEDIATE_DREG, NFTA_META_KEY, NFTA_PAYLOAD_BASE,
+    NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE,
+    NFTA_TABLE_NAME, Rule, hooked, message_of, number,
 };
 
+/// Type of the chains here.
+const FILTER: &str = "filter";
 /// `linux/netfilter.h`.
 const NF_NETDEV_INGRESS: u32 = 0;
 const NF_DROP: u32 = 0;
@@ -67,14 +68,8 @@ impl Batch {
         chain: &str,
         (hook, priority): (Hook, Priority),
     ) -> Self {
-        let place = |place| {
-            number(
-                number(place, NFTA_HOOK_HOOKNUM, hook.number()),
-                NFTA_HOOK_PRIORITY,
-                (priority as i32).cast_unsigned(),
-            )
-        };
-        self.chain(Family::Ipv4, (table, chain), place)
+        let place = |place| hooked(place, hook, priority as i32);
+        self.chain(Family::Ipv4 as u8, (table, chain), FILTER, place)
     }
 
     /// Makes a table of the family `netdev` with one rule: every frame that `device` receives is for the namespace,
@@ -87,7 +82,7 @@ impl Batch {
             number(number(place, NFTA_HOOK_HOOKNUM, NF_NETDEV_INGRESS), NFTA_HOOK_PRIORITY, 0)
                 .name(NFTA_HOOK_DEV, device)
         };
-        let mut batch = self.chain(Family::Device, (table, CHAIN), place);
+        let mut batch = self.chain(Family::Device as u8, (table, CHAIN), FILTER, place);
         let rule = of_device(NFT_MSG_NEWRULE, NLM_F_CREATE)
             .text(NFTA_RULE_TABLE, table)
             .text(NFTA_RULE_CHAIN, CHAIN);
@@ -101,19 +96,7 @@ impl Batch {
 
     /// Removes the table of this name, of whatever owner; ENOENT when there is none. For names that are one owner's.
     pub(in crate::net) fn delete_named(mut self, family: Family, table: &str) -> Self {
-        self.0.push(message(family as u8, NFT_MSG_DELTABLE, 0).text(NFTA_TABLE_NAME, table));
-        self
-    }
-
-    fn chain(
-        mut self,
-        family: Family,
-        (table, chain): (&str, &str),
-        place: impl FnOnce(Message) -> Message,
-    ) -> Self {
-        let message = message(family as u8, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
-        let message = message.text(NFTA_CHAIN_TABLE, table).text(NFTA_CHAIN_NAME, chain);
-        self.0.push(message.nest(NFTA_CHAIN_HOOK, place).text(NFTA_CHAIN_TYPE, "filter"));
+        self.0.push(message_of(family as u8, NFT_MSG_DELTABLE, 0).text(NFTA_TABLE_NAME, table));
         self
     }
 }
@@ -183,9 +166,5 @@ fn value(data: Message, kind: u16, number: u32) -> Message {
 }
 
 fn of_device(kind: u16, flags: u16) -> Message {
-    message(Family::Device as u8, kind, flags)
-}
-
-fn message(family: u8, kind: u16, flags: u16) -> Message {
-    Message::new(NFNL_SUBSYS_NFTABLES << 8 | kind, flags, &nfgenmsg(family, 0))
+    message_of(Family::Device as u8, kind, flags)
 }
