@@ -1,7 +1,7 @@
 //! One container under test and the runtime's commands on it.
 
 use crate::command::{HANG, Outcome, until};
-use crate::sandbox::{Sandbox, text};
+use crate::sandbox::{Flavour, Sandbox, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -57,7 +57,14 @@ impl<'a> Container<'a> {
     /// `create` and `start`; both must succeed. Returns the outcome of `create`, whose output is the container's.
     pub fn launch(&self) -> Outcome {
         let created = self.create().ok();
+        let environment = || std::fs::read(format!("/proc/{}/environ", self.pid())).ok();
+        let before = environment();
         self.start().ok();
+        // runc's `start` may return before its init executes the program. The kernel shows no environment between
+        // two programs until the credentials of the second are in force.
+        if self.sandbox.runtime.flavour == Flavour::Runc {
+            until("runc's init has become the program", || environment() != before);
+        }
         created
     }
 
