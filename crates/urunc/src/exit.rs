@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::os::fd::AsFd;
 
+use anyhow::Context as _;
 use serde::Deserialize;
+use urunc_plan::LaunchPlan;
 use urunc_plan::launch::{Exec, Mode};
 use urunc_plan::supervision::{Ending, Text};
-use urunc_sys::{cgroup, process};
+use urunc_sys::cgroup;
+use urunc_sys::process::Stat;
 
 use crate::signals;
-use crate::state::{Container, Status};
+use crate::state::Container;
 
 /// Longest record, bytes: what init may write at most, and what is read of it.
 pub const LONGEST: usize = 4096;
@@ -78,40 +81,40 @@ fn escape<const N: usize>(line: &mut Text<N>, byte: u8) {
     let _ = if plain(byte) { line.write_char(char::from(byte)) } else { write!(line, "\\u{byte:04x}") };
 }
 
-/// What is known of the end of a stopped container: the record, or what the kernel still says. `None` is better than a
-/// guess.
-pub fn known(container: &Container, status: &Status) -> Option<Exit> {
-    container.exit().or_else(|| observed(container, status))
+/// What is known of the end of a stopped container: the record, or what the kernel still says of its process that
+/// nobody has reaped. `None` is better than a guess, and what cannot be looked at is a warning: it hinders nobody.
+pub fn known(container: &Container, plan: Option<&LaunchPlan>, process: Option<&Stat>) -> Option<Exit> {
+    let known = match container.exit() {
+        Ok(None) => plan.map_or(Ok(None), |plan| observed(plan, process)),
+        recorded => recorded,
+    };
+    known.unwrap_or_else(|error| {
+        log::warn!("how container {} ended is not known: {error:#}", container.id);
+        None
+    })
 }
 
-/// A process that has not been reaped shows its status, and the group whether it was killed for its memory.
-fn observed(container: &Container, status: &Status) -> Option<Exit> {
-    let plan = container.plan().ok()?;
-    let zombie = process::stat(status.pid).ok()?.filter(|stat| {
-        stat.state == 'Z'
-            && stat.start_time == status.start_time
-            && process::boot_id().ok().as_ref() == Some(&status.boot_id)
-    });
-    let killed = || {
-        cgroup::oom_file(&plan.cgroup)
-            .ok()
-            .flatten()
-            .and_then(|file| cgroup::oom_kills(file.as_fd()))
-            .is_some_and(|n| n > 0)
-    };
-    // It was alone in its group, or init's own end took the monitor with it.
-    let alone = matches!(plan.exec, Exec::Tender(_)) || matches!(plan.mode, Mode::Supervised { .. });
-    let Some(zombie) = zombie else {
-        return (alone && killed()).then(out_of_memory);
+fn observed(plan: &LaunchPlan, process: Option<&Stat>) -> anyhow::Result<Option<Exit>> {
+    let Some(zombie) = process.filter(|stat| stat.state == 'Z') else {
+        // It was alone in its group, or init's own end took the monitor with it.
+        let alone = matches!(plan.exec, Exec::Tender(_)) || matches!(plan.mode, Mode::Supervised { .. });
+        return Ok((alone && was_oom_killed(plan)?).then(out_of_memory));
     };
     let [signal, code, ..] = zombie.exit_code.to_le_bytes();
     let number = i32::from(signal & 0x7f);
-    Some(match number {
+    Ok(Some(match number {
         0 => Exit::new("exit", code, ""),
-        SIGKILL if killed() => out_of_memory(),
+        SIGKILL if was_oom_killed(plan)? => out_of_memory(),
         SIGSYS => Exit::new("seccomp", 128 + (signal & 0x7f), "a call that the filter forbids"),
         _ => Exit::new("signal", 128 + (signal & 0x7f), signals::name(number)),
-    })
+    }))
+}
+
+fn was_oom_killed(plan: &LaunchPlan) -> anyhow::Result<bool> {
+    let Some(file) = cgroup::oom_file(&plan.cgroup)? else {
+        return Ok(false);
+    };
+    Ok(cgroup::oom_kills(file.as_fd()).context("its cgroup does not count who was killed for memory")? > 0)
 }
 
 fn out_of_memory() -> Exit {

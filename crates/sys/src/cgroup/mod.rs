@@ -145,7 +145,9 @@ pub fn enter(doors: &[OwnedFd]) -> Result<()> {
 /// # Errors
 /// It is there and cannot be opened.
 pub fn oom_file(plan: &Cgroup) -> Result<Option<OwnedFd>> {
-    for group in &plan.groups {
+    let memory =
+        |group: &&CgroupGroup| group.v2 || group.mount.rsplit(['/', ',']).any(|word| word == "memory");
+    for group in plan.groups.iter().filter(memory) {
         let path = leaf(group).join(if group.v2 { "memory.events" } else { "memory.oom_control" });
         let opened = absent_is(fs::File::open(&path).map(Some), None);
         if let Some(file) = opened.map_err(|e| SysError::new("open", path.display().to_string(), e))? {

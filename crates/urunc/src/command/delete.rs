@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::bail;
 use urunc_plan::{LaunchPlan, NetFacts, decide};
+use urunc_sys::process::Stat;
 
 use super::start::printable;
 use crate::cli::Global;
@@ -55,12 +56,11 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         Err(error) if force && !state::is_unread(&error) => Status::default(),
         status => status?.unwrap_or_default(),
     };
-    let life = container.life(&status)?;
+    let (life, own) = container.look(&status)?;
     if !force && matches!(life, Life::Running | Life::Creating) && status.pid > 0 {
         bail!("cannot delete container {} that is not stopped: {}", container.id, life.name());
     }
     let record = readable(container.record())?;
-    tell_end(container, &status, life);
     let process = Container::process(&status)?;
     let pid = process.as_ref().map(|_| status.pid);
     let netns = record.as_ref().map_or(Ok(None), |record| undo::network_namespace(pid, &record.request))?;
@@ -73,6 +73,9 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
         }
         plan => plan,
     };
+    if life == Life::Stopped {
+        tell_end(container, plan.as_ref().ok().and_then(Option::as_ref), own.as_ref());
+    }
     match plan {
         Ok(Some(plan)) => undo::apply(&plan, netns.as_ref())?,
         Err(error) if !force || state::is_unread(&error) => return Err(error),
@@ -85,8 +88,8 @@ pub fn delete(store: &Store, container: &Container, force: bool) -> anyhow::Resu
 }
 
 /// How it ended, once, and what its guest said last if that was no good end.
-fn tell_end(container: &Container, status: &Status, life: Life) {
-    let Some(exit) = (life == Life::Stopped).then(|| exit::known(container, status)).flatten() else {
+fn tell_end(container: &Container, plan: Option<&LaunchPlan>, process: Option<&Stat>) {
+    let Some(exit) = exit::known(container, plan, process) else {
         return;
     };
     let detail =

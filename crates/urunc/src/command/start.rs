@@ -190,7 +190,7 @@ fn await_acceptance(
     let Ready::Api { socket, path } = &program.ready else { return Ok(()) };
     match api::runs((root, socket), path, pidfd, patience) {
         // A guest may be faster than we can ask.
-        Err(_) if container.exit().is_some_and(|exit| exit.status == 0) => Ok(()),
+        Err(_) if container.exit()?.is_some_and(|exit| exit.status == 0) => Ok(()),
         accepted => accepted.with_context(|| plan.monitor.clone()),
     }
 }

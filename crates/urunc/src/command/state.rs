@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use urunc_sys::process::Stat;
+
 use crate::cli::Global;
-use crate::state::{Container, Life, Status};
+use crate::state::{Container, Life};
 use crate::table::{self, ContainerState};
 use crate::{exit, signals};
 
@@ -23,14 +25,14 @@ pub fn run(global: &Global, id: &str) -> anyhow::Result<u8> {
 /// The state files are damaged.
 pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
     let (record, mut status) = (container.record()?, container.status()?);
-    let mut life = container.life(&status)?;
+    let (mut life, mut process) = container.look(&status)?;
     if status.pid == 0 && life == Life::Stopped {
         // Nobody is at work any more: either `create` died, or it has ended since the status was read.
         status = container.status()?;
-        life = container.life(&status)?;
+        (life, process) = container.look(&status)?;
     }
     let mut annotations = record.annotations;
-    annotations.extend(ours(container, life, &status));
+    annotations.extend(ours(container, life, process.as_ref()));
     Ok(ContainerState {
         oci_version: record.oci_version,
         id: container.id.clone(),
@@ -45,12 +47,14 @@ pub fn describe(container: &Container) -> anyhow::Result<ContainerState> {
 }
 
 /// What we add: the plan's own annotations and, once stopped, the signal that was sent and what is known of the end.
-fn ours(container: &Container, life: Life, status: &Status) -> BTreeMap<String, String> {
-    let mut annotations = container.plan().map(|plan| plan.annotations).unwrap_or_default();
-    if let Some(signal) = container.signal().filter(|_| life == Life::Stopped) {
+fn ours(container: &Container, life: Life, process: Option<&Stat>) -> BTreeMap<String, String> {
+    let plan = container.plan().ok();
+    let mut annotations = plan.as_ref().map(|plan| plan.annotations.clone()).unwrap_or_default();
+    let stopped = life == Life::Stopped;
+    if let Some(signal) = container.signal().filter(|_| stopped) {
         annotations.insert("com.urunc.state.signal".into(), signals::name(signal));
     }
-    if let Some(exit) = (life == Life::Stopped).then(|| exit::known(container, status)).flatten() {
+    if let Some(exit) = stopped.then(|| exit::known(container, plan.as_ref(), process)).flatten() {
         annotations.insert("com.urunc.state.exit.cause".into(), exit.cause);
         annotations.insert("com.urunc.state.exit.status".into(), exit.status.to_string());
         if !exit.detail.is_empty() {

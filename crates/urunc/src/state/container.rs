@@ -144,9 +144,15 @@ impl Container {
         atomic::create(self.dir.as_fd(), EXIT).with_context(|| self.name())
     }
 
-    /// How the container ended, as init wrote it.
-    pub fn exit(&self) -> Option<Exit> {
-        Exit::parse(&atomic::read(self.dir.as_fd(), EXIT, exit::LONGEST as u64).ok()?)
+    /// How the container ended, as init wrote it; `None` when it wrote nothing, or no record.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn exit(&self) -> anyhow::Result<Option<Exit>> {
+        match atomic::read(self.dir.as_fd(), EXIT, exit::LONGEST as u64) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+            read => Ok(Exit::parse(&read.with_context(|| self.name())?)),
+        }
     }
 
     /// Stores it.

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
+use urunc_sys::process::Stat;
 use urunc_sys::{atomic, process};
 
 use super::container::Container;
@@ -42,9 +43,18 @@ impl Container {
     /// # Errors
     /// The process cannot be looked at: no answer is better than a wrong one.
     pub fn life(&self, status: &Status) -> anyhow::Result<Life> {
+        Ok(self.look(status)?.0)
+    }
+
+    /// Its life, and its process as long as nobody has reaped that.
+    ///
+    /// # Errors
+    /// As [`Container::life`].
+    pub fn look(&self, status: &Status) -> anyhow::Result<(Life, Option<Stat>)> {
+        let own = own(status)?;
         // What is exiting never comes back, though its process is to be waited for.
-        let lives = living(status)?.is_some_and(|stat| !stat.exiting);
-        Ok(match (lives, status.phase) {
+        let lives = own.as_ref().is_some_and(|stat| !ended(stat) && !stat.exiting);
+        let life = match (lives, status.phase) {
             (false, Phase::Creating) if status.pid == 0 && self.is_busy()? => Life::Creating,
             (false, _) => Life::Stopped,
             (true, Phase::Creating) => Life::Creating,
@@ -52,7 +62,8 @@ impl Container {
             (true, Phase::Created) if !is_init(status.pid)? => Life::Running,
             (true, Phase::Created) => Life::Created,
             (true, Phase::Running) => Life::Running,
-        })
+        };
+        Ok((life, own))
     }
 
     /// Does a command hold the lock, perhaps this one? Without a process, only that tells a `create` at work from a dead
@@ -76,7 +87,7 @@ impl Container {
             opened => opened?,
         };
         // Checked after the descriptor exists: from here on the number cannot be recycled under us.
-        let lives = living(status)?.is_some() && !process::ended(pidfd.as_fd())?;
+        let lives = own(status)?.is_some_and(|stat| !ended(&stat)) && !process::ended(pidfd.as_fd())?;
         Ok(lives.then_some(pidfd))
     }
 }
@@ -86,18 +97,19 @@ fn is_init(pid: i32) -> anyhow::Result<bool> {
     Ok(process::name(pid)?.is_some_and(|name| name == init::NAME))
 }
 
-/// The container's process, if it has not ended.
-fn living(status: &Status) -> anyhow::Result<Option<process::Stat>> {
+/// The container's process, if nobody has reaped it.
+fn own(status: &Status) -> anyhow::Result<Option<Stat>> {
     if status.pid <= 1 {
         return Ok(None);
     }
-    let found = process::stat(status.pid)?;
-    let same =
-        |stat: &process::Stat| stat.start_time == status.start_time && !matches!(stat.state, 'Z' | 'X' | 'x');
-    match found.filter(same) {
+    match process::stat(status.pid)?.filter(|stat| stat.start_time == status.start_time) {
         Some(stat) if status.boot_id == process::boot_id()? => Ok(Some(stat)),
         _ => Ok(None),
     }
+}
+
+fn ended(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X' | 'x')
 }
 
 /// The OCI state as hooks read it.
