@@ -1,11 +1,12 @@
 //! Look into the kernel: what nobody stated is read from the file, and of the monitors that can run it the one is taken
 //! that is preferred and here.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::error::{excerpt, quoted};
 use crate::guest;
-use crate::input::ImageKeys;
+use crate::input::{ImageKeys, KvmFacts};
 use crate::kernel::KernelFacts;
 use crate::machine::BootProtocol;
 use crate::{PlanError, monitor, negotiate};
@@ -172,7 +173,9 @@ pub fn candidates(keys: &ImageKeys, kernel: &KernelFacts, preference: &[String])
     names
 }
 
-/// Completes `hypervisor` with the first of the candidates that is here.
+/// Completes `hypervisor` with the first of the candidates that is here: first of those that need no `/dev/kvm` or have a
+/// good one, then of those that have any; if the one that is left has none, the plan says so. The host is asked for its
+/// KVM only where that decides.
 ///
 /// # Errors
 /// None of them is, or there is none.
@@ -180,9 +183,17 @@ pub fn choose(
     keys: &mut ImageKeys,
     candidates: &[&'static str],
     preferred: bool,
-    here: impl Fn(&str) -> bool,
+    (here, kvm): (impl Fn(&str) -> bool, impl Fn() -> KvmFacts),
 ) -> Result<(), PlanError> {
-    let Some(name) = candidates.iter().copied().find(|name| here(name)) else {
+    let found = OnceCell::new();
+    let runs = |name: &str, enough: fn(KvmFacts) -> bool| {
+        let needs = monitor::find(name).is_some_and(monitor::Monitor::needs_kvm);
+        here(name) && (!needs || enough(*found.get_or_init(&kvm)))
+    };
+    let bars: [fn(KvmFacts) -> bool; 3] =
+        [|kvm| kvm == KvmFacts::Usable, |kvm| kvm == KvmFacts::Emulated, |_| true];
+    let first = |bar| candidates.iter().copied().find(|name| runs(name, bar));
+    let Some(name) = bars.into_iter().find_map(first) else {
         let why = match candidates {
             [] => format!("missing, and no monitor loads this kernel for {}", keys.guest),
             names => format!("missing, and this host has none of {}", names.join(", ")),

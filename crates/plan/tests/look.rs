@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use urunc_plan::input::ImageKeys;
+use urunc_plan::input::{ImageKeys, KvmFacts};
 use urunc_plan::kernel::{KernelFacts, KernelFormat};
 use urunc_plan::look::{self, Initrd, PLACES, PREFERENCE};
 use urunc_plan::solo5::{Declared, Solo5Image};
@@ -125,12 +125,13 @@ fn the_first_preferred_monitor_that_is_here_is_taken() {
     let kernel = solo5(3, &[]);
     let mut keys = ImageKeys { guest: "solo5".to_owned(), ..keys() };
     let candidates = ["a", "b", "c"];
-    look::choose(&mut keys, &candidates, true, |name| name != "a").unwrap();
+    let kvm = || KvmFacts::Unprobed;
+    look::choose(&mut keys, &candidates, true, (|name: &str| name != "a", kvm)).unwrap();
     assert_eq!(keys.monitor, "b");
     assert_eq!(keys.found["hypervisor"], "b, the first in preference that is here of a, b, c");
-    let error = look::choose(&mut keys, &candidates, false, |_| false).unwrap_err().to_string();
+    let error = look::choose(&mut keys, &candidates, false, (|_: &str| false, kvm)).unwrap_err().to_string();
     assert_eq!(error, "hypervisor: missing, and this host has none of a, b, c");
-    let error = look::choose(&mut keys, &[], false, |_| true).unwrap_err().to_string();
+    let error = look::choose(&mut keys, &[], false, (|_: &str| true, kvm)).unwrap_err().to_string();
     assert_eq!(error, "hypervisor: missing, and no monitor loads this kernel for solo5");
     assert_eq!(look::candidates(&keys, &kernel, &["qemu".to_owned()]), ["qemu"]);
     let linux = ImageKeys { guest: "linux".to_owned(), ..keys.clone() };
@@ -141,6 +142,23 @@ fn the_first_preferred_monitor_that_is_here_is_taken() {
     assert_eq!(order(&[]), ["qemu", "firecracker", "cloud-hypervisor"]);
     assert_eq!(order(&["spt", "firecracker"]), ["firecracker", "qemu", "cloud-hypervisor"]);
     assert!(look::candidates(&keys, &bzimage(), &[]).is_empty());
+}
+
+#[test]
+fn a_monitor_that_needs_kvm_comes_after_the_others_where_that_is_none_or_bad() {
+    use KvmFacts::{Absent, Emulated, Usable};
+    let taken = |kvm, candidates: &[&'static str]| {
+        let mut keys = keys();
+        look::choose(&mut keys, candidates, true, (|_: &str| true, || kvm)).unwrap();
+        keys.monitor
+    };
+    for (kvm, monitor) in [(Usable, "hvt"), (Emulated, "spt"), (Absent, "spt")] {
+        assert_eq!(taken(kvm, &["hvt", "spt"]), monitor);
+        assert_eq!(taken(kvm, &["hvt"]), "hvt");
+    }
+    // The host is asked only where that decides.
+    let never = || -> KvmFacts { panic!("asked") };
+    look::choose(&mut keys(), &["spt", "hvt"], true, (|_: &str| true, never)).unwrap();
 }
 
 #[test]

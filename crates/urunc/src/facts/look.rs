@@ -1,16 +1,15 @@
 //! The kernel of an image, where no key names it, and what lies beside it.
 
-use std::cell::OnceCell;
 use std::io::ErrorKind;
 
 use anyhow::Context;
 use rustix::io::Errno;
-use urunc_plan::input::{ImageKeys, KvmFacts};
+use urunc_plan::PlanError;
+use urunc_plan::input::ImageKeys;
 use urunc_plan::kernel::{self, KernelFacts};
 use urunc_plan::look::{self, Initrd, PLACES, Place};
 use urunc_plan::read::ReadAt;
 use urunc_plan::settings::Settings;
-use urunc_plan::{PlanError, monitor as monitors};
 use urunc_sys::inroot::{self, Opened, Want};
 
 use super::{File, Image, monitor};
@@ -36,7 +35,8 @@ pub(super) fn into(
     }
     if keys.monitor.is_empty() {
         let candidates = look::candidates(keys, &facts, preference);
-        choose(keys, &candidates, settings, !preference.is_empty())?;
+        let here = |name: &str| monitor::is_here(name, settings);
+        look::choose(keys, &candidates, !preference.is_empty(), (here, urunc_sys::kvm::probe))?;
     }
     Ok(facts)
 }
@@ -44,28 +44,6 @@ pub(super) fn into(
 fn missing() -> PlanError {
     let places = PLACES.map(|place| place.kernel).join(" nor ");
     PlanError::key("binary", format!("missing, and the image has neither {places}"))
-}
-
-/// Of the monitors on this host, first those that need no `/dev/kvm` or have a good one, then those with any; if the one
-/// that is left has none, the plan says so.
-fn choose(
-    keys: &mut ImageKeys,
-    candidates: &[&'static str],
-    settings: &Settings,
-    preferred: bool,
-) -> Result<(), PlanError> {
-    let kvm = OnceCell::new();
-    let has = |name: &str, enough: fn(KvmFacts) -> bool| {
-        monitors::find(name).is_some_and(|found| {
-            let built_in = found.program(std::env::consts::ARCH).is_none();
-            (built_in || monitor::is_here(name, settings))
-                && (!found.needs_kvm() || enough(*kvm.get_or_init(urunc_sys::kvm::probe)))
-        })
-    };
-    let bars: [fn(KvmFacts) -> bool; 3] =
-        [|kvm| kvm == KvmFacts::Usable, |kvm| kvm == KvmFacts::Emulated, |_| true];
-    let bar = bars.into_iter().find(|bar| candidates.iter().any(|name| has(name, *bar)));
-    look::choose(keys, candidates, preferred, |name| bar.is_some_and(|bar| has(name, bar)))
 }
 
 fn head(opened: Opened) -> [u8; 16] {

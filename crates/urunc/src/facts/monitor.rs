@@ -39,8 +39,11 @@ pub fn find(name: &str, settings: &Settings) -> Result<Option<MonitorFacts>> {
     describe(name, &program, settings).with_context(|| format!("{key}{}", program.display())).map(Some)
 }
 
-/// Is there a program of monitor `name`? What is wrong with it is said when it is taken.
+/// Is monitor `name` built in, or is there a program of it? What is wrong with that is said when it is taken.
 pub fn is_here(name: &str, settings: &Settings) -> bool {
+    if urunc_plan::monitor::find(name).is_some_and(|found| found.program(std::env::consts::ARCH).is_none()) {
+        return true;
+    }
     let configured = settings.monitors.get(name).map_or("", |monitor| monitor.path.as_str());
     let in_path = || program_name(name).and_then(|program| search(&program, std::env::var_os("PATH")));
     if configured.is_empty() { in_path().is_some() } else { Path::new(configured).is_file() }
