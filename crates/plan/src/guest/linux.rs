@@ -221,6 +221,10 @@ fn arguments(line: &mut Line, args: &[String]) -> Result<(), PlanError> {
         return Err(PlanError::Cmdline { why });
     }
     line.word("--")?;
+    if args.is_empty() {
+        // Monitors put parameters of their own before ` -- `, with a space on either side.
+        line.word("")?;
+    }
     for arg in args {
         // A second `--` ends the kernel's reading.
         if arg == "--" {
