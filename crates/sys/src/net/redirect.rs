@@ -12,35 +12,16 @@ use super::message::{Attrs, Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Reply
 use super::netlink::{Refusal, Socket};
 use crate::error::{Result, SysError};
 
-/// `linux/pkt_sched.h`: parent of ingress and clsact qdiscs, and the handle that both have.
-const TC_H_INGRESS: u32 = 0xffff_fff1;
-const INGRESS_HANDLE: u32 = 0xffff_0000;
-/// Preference of our filter; `tc filter show` prints it. Those of [`super::kept`] come before.
-pub(super) const PREFERENCE: u32 = 0x7572;
+mod wire;
+
+use wire::{
+    INGRESS_HANDLE, MIRRED_IFINDEX, TC_H_INGRESS, TCA_ACT_COOKIE, TCA_ACT_OPTIONS, TCA_KIND,
+    TCA_MIRRED_PARMS, TCA_OPTIONS, TCM_IFINDEX, TCM_INFO, TCM_PARENT, TCMSG, filter, info, tcmsg,
+};
+pub(super) use wire::{PREFERENCE, TC_U32_TERMINAL, TCA_U32_ACT, TCA_U32_SEL, copy, u32_filter};
+
 /// Beginning of every cookie of ours.
 const MARK: [u8; 8] = *b"urunc v1";
-
-/// `linux/rtnetlink.h`, `linux/pkt_cls.h`, `linux/tc_act/tc_mirred.h`.
-const TCA_KIND: u16 = 1;
-const TCA_OPTIONS: u16 = 2;
-pub(super) const TCA_U32_SEL: u16 = 5;
-pub(super) const TCA_U32_ACT: u16 = 7;
-const TCA_ACT_KIND: u16 = 1;
-const TCA_ACT_OPTIONS: u16 = 2;
-const TCA_ACT_COOKIE: u16 = 6;
-const TCA_MIRRED_PARMS: u16 = 2;
-pub(super) const TC_U32_TERMINAL: u8 = 1;
-const TC_ACT_STOLEN: u32 = 4;
-const TC_ACT_OK: u32 = 0;
-const TCA_EGRESS_REDIR: u32 = 1;
-const TCA_EGRESS_MIRROR: u32 = 2;
-/// Size of `struct tcmsg`, and where its members are.
-const TCMSG: usize = 20;
-const TCM_IFINDEX: usize = 4;
-const TCM_PARENT: usize = 12;
-const TCM_INFO: usize = 16;
-/// `tc_mirred.ifindex`.
-const MIRRED_IFINDEX: usize = 24;
 
 /// Who made a redirect: the mark and a hash of the container's id.
 pub(super) type Cookie = [u8; 16];
@@ -95,40 +76,6 @@ pub(super) fn add(socket: &mut Socket, from: (u32, &str), to: u32, cookie: &Cook
         refusal.on("add redirect to", name)
     })?;
     Ok(())
-}
-
-/// `tc filter add dev INDEX parent ffff: pref PREFERENCE protocol all u32 match u8 0 0 action mirred egress redirect dev TO`.
-fn filter(index: u32, to: u32, cookie: &Cookie) -> Message {
-    // struct tc_u32_sel: flags, offshift, nkeys, …; one key whose mask is zero matches every frame.
-    let mut selector = [0; 32];
-    selector[0] = TC_U32_TERMINAL;
-    selector[2] = 1;
-    u32_filter(index, info(), |options| {
-        mirred(options.attr(TCA_U32_SEL, &selector), (TC_ACT_STOLEN, TCA_EGRESS_REDIR), to, cookie)
-    })
-}
-
-/// The action of a filter that sends a copy to device `to`; the frame itself goes on to the namespace's own stack.
-pub(super) fn copy(options: Message, to: u32) -> Message {
-    // Without a mark: it is the redirect that says whose the qdisc is.
-    mirred(options, (TC_ACT_OK, TCA_EGRESS_MIRROR), to, &[])
-}
-
-fn mirred(options: Message, (then, what): (u32, u32), to: u32, cookie: &[u8]) -> Message {
-    // struct tc_mirred: index, capab, action, refcnt, bindcnt, eaction, ifindex.
-    let parameters = [0, 0, then, 0, 0, what, to].map(u32::to_ne_bytes).concat();
-    let action = |list: Message| {
-        let list = list.text(TCA_ACT_KIND, "mirred");
-        let list = if cookie.is_empty() { list } else { list.attr(TCA_ACT_COOKIE, cookie) };
-        list.nest(TCA_ACT_OPTIONS, |options| options.attr(TCA_MIRRED_PARMS, &parameters))
-    };
-    options.nest(TCA_U32_ACT, |actions| actions.nest(1, action))
-}
-
-pub(super) fn u32_filter(index: u32, info: u32, options: impl FnOnce(Message) -> Message) -> Message {
-    let body = tcmsg(index, 0, INGRESS_HANDLE, info);
-    let message = Message::new(libc::RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body);
-    message.text(TCA_KIND, "u32").nest(TCA_OPTIONS, options)
 }
 
 /// What sits at the ingress of each device that has something there, by index.
@@ -262,19 +209,9 @@ fn delete_filters(socket: &mut Socket, index: u32) -> std::result::Result<(), Re
     })
 }
 
-/// `tcm_info` of the redirect: preference, and ETH_P_ALL in network order.
-fn info() -> u32 {
-    PREFERENCE << 16 | u32::from(3u16.to_be())
-}
-
 /// `tcm_info` of all filters that a device of the container can have from us.
 fn infos() -> [u32; 3] {
     [info(), kept::COPIED_ARP, kept::KEPT_ANSWERS]
-}
-
-/// `struct tcmsg` of `linux/rtnetlink.h`.
-fn tcmsg(index: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
-    [0, index, handle, parent, info].map(u32::to_ne_bytes).concat()
 }
 
 /// FNV-1a: stable across builds, unlike the standard library's hasher.
