@@ -5,6 +5,7 @@ mod cgroup;
 mod compare;
 mod golden;
 pub mod network;
+mod request;
 mod tree;
 
 use crate::bundle::Bundle;
