@@ -6,6 +6,8 @@ CARGO    ?= cargo
 PREFIX   ?= /usr/local
 BASE      = $(DESTDIR)$(PREFIX)
 RELEASE  := target/$(TARGET)/release
+# What cargo fmt does not find: another workspace, modules of a registry.
+RUSTFMT  := rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs crates/plan/src/guest/*.rs crates/plan/src/monitor/*.rs
 # A workspace of its own: no flags and directories of this one.
 GUESTS    = cd guests && env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u CARGO_TARGET_DIR $(CARGO)
 
@@ -28,13 +30,13 @@ probe:
 fmt:
 	$(CARGO) fmt --all
 	$(GUESTS) fmt --all
-	rustfmt --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
+	$(RUSTFMT)
 
 lint:
 	scripts/check-deps.sh
 	$(CARGO) fmt --all --check
 	$(GUESTS) fmt --all --check
-	rustfmt --check --edition 2024 fuzz/src/*.rs fuzz/targets/*.rs
+	$(RUSTFMT) --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(GUESTS) clippy --workspace --release --locked -- -D warnings
 	$(GUESTS) clippy --workspace --release --locked --no-default-features --features hvt -- -D warnings

@@ -49,6 +49,7 @@ group lint make lint
 # One selection of packages for tests and programs: another one has other features, and builds the same crates again.
 group unit cargo test --workspace --locked --no-fail-fast
 group guests make test-guests
+group adding scripts/check-adding.sh
 group programs cargo build --workspace --locked
 group mutants target/debug/mutants --check
 

@@ -2,6 +2,16 @@
 //! the two registries.
 #![forbid(unsafe_code)]
 
+/// A registry: one line makes a module and an entry.
+macro_rules! registry {
+    ($kind:ident: $($module:ident::$entry:ident,)*) => {
+        $(mod $module;)*
+
+        /// All of them, by name.
+        pub static ALL: &[&dyn $kind] = &[$(&$module::$entry),*];
+    };
+}
+
 mod acceleration;
 pub mod annotations;
 pub mod attach;

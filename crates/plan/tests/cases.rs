@@ -1,5 +1,5 @@
 //! Golden cases: every directory below `cases/plans` and `cases/keys` is one test; `UPDATE_EXPECT=1` blesses. A case
-//! with `same-as.txt` expects the outcome of the case it names.
+//! with `same-as.txt` expects the outcome of the case it names, one with `exec.json` only what is executed.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -38,7 +38,8 @@ struct Outcome {
     content: String,
 }
 
-const EXPECTED: &[&str] = &["plan.json", "keys.json", "container.txt", "unstated.txt", "error.txt"];
+const EXPECTED: &[&str] =
+    &["plan.json", "exec.json", "keys.json", "container.txt", "unstated.txt", "error.txt"];
 
 fn plan(dir: &Path) -> Outcome {
     let (request, host, net) = inputs(dir);
@@ -48,6 +49,10 @@ fn plan(dir: &Path) -> Outcome {
             let again: LaunchPlan = serde_json::from_str(&text).unwrap();
             assert_eq!(again, plan, "a stored plan must be read back as it was");
             assert_sources(&plan);
+            if dir.join("exec.json").exists() {
+                let text = serde_json::to_string_pretty(&plan.exec).unwrap();
+                return Outcome { file: "exec.json", content: text + "\n" };
+            }
             let text =
                 serde_json::to_string_pretty(&LaunchPlan { sources: BTreeMap::new(), ..plan }).unwrap();
             Outcome { file: "plan.json", content: text + "\n" }

@@ -139,8 +139,9 @@ fn the_first_preferred_monitor_that_is_here_is_taken() {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         look::candidates(&linux, &elf("linux", false, true), &names)
     };
-    assert_eq!(order(&[]), ["qemu", "firecracker", "cloud-hypervisor"]);
-    assert_eq!(order(&["spt", "firecracker"]), ["firecracker", "qemu", "cloud-hypervisor"]);
+    // Those without a place in the usual order follow.
+    assert_eq!(order(&[])[..3], ["qemu", "firecracker", "cloud-hypervisor"]);
+    assert_eq!(order(&["spt", "firecracker"])[..3], ["firecracker", "qemu", "cloud-hypervisor"]);
     assert!(look::candidates(&keys, &bzimage(), &[]).is_empty());
 }
 

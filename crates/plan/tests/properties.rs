@@ -10,7 +10,7 @@ use urunc_plan::launch::{Base, Exec, LaunchPlan};
 use urunc_plan::memory::{self, Bounds, MIB, Overhead};
 use urunc_plan::ordinary::Node;
 use urunc_plan::undo::{Undo, undo};
-use urunc_plan::{HostFacts, NetFacts, PlanError, Request, annotations, decide, monitor, negotiate};
+use urunc_plan::{HostFacts, NetFacts, PlanError, Request, annotations, decide, monitor};
 
 mod support;
 
@@ -52,32 +52,6 @@ fn no_two_plans_are_equal() {
         }
     }
     assert!(equal.is_empty(), "the same plan: {equal:?}");
-}
-
-#[test]
-fn every_pair_with_every_storage_and_network_has_a_case() {
-    let covered: BTreeSet<_> = planned()
-        .map(|(case, plan)| {
-            let image = &case.request.image;
-            let storage = (!image.initrd.is_empty(), !image.block.is_empty());
-            (plan.guest, plan.monitor, plan.net.is_some(), storage)
-        })
-        .collect();
-    for (guest, monitor, _) in negotiate::support().into_iter().filter(|pair| !pair.2.is_empty()) {
-        let wants = urunc_plan::guest::find(guest).unwrap().wants();
-        let kinds = [(false, false), (true, false), (false, true)];
-        let possible = |(initrd, block): &(bool, bool)| {
-            (*initrd || !wants.needs_initrd)
-                && (wants.initrd || !initrd)
-                && !(*block && wants.disks.is_empty())
-        };
-        for net in [false, true].into_iter().filter(|net| !net || !wants.nics.is_empty()) {
-            for storage in kinds.into_iter().filter(possible) {
-                let key = (guest.to_owned(), monitor.to_owned(), net, storage);
-                assert!(covered.contains(&key), "no case for {key:?}");
-            }
-        }
-    }
 }
 
 #[test]

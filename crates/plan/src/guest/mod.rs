@@ -6,17 +6,7 @@ use crate::PlanError;
 use crate::launch::{StatusMap, Stop, Tap};
 use crate::machine::{Board, Wants};
 
-/// The registry: one line makes a module and an entry.
-macro_rules! guests {
-    ($($module:ident::$guest:ident,)*) => {
-        $(mod $module;)*
-
-        /// Every guest kind.
-        pub static ALL: &[&dyn Guest] = &[$(&$module::$guest),*];
-    };
-}
-
-guests! {
+registry! { Guest:
     hermit::Hermit,
     linux::Linux,
     mewz::Mewz,

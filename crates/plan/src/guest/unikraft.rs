@@ -124,7 +124,9 @@ fn environment_words(env: &[String]) -> usize {
 fn entry_of(entry: &str) -> Result<&str, PlanError> {
     match entry.split_once('=') {
         // A list would begin there.
-        Some((name, _)) if name.starts_with('[') => Err(cannot_carry("unikraft", "a variable named [", entry)),
+        Some((name, _)) if name.starts_with('[') => {
+            Err(cannot_carry("unikraft", "a variable named [", entry))
+        }
         Some((name, _)) if !name.is_empty() => Ok(entry),
         _ => Err(PlanError::config("process.env", format!("\"{}\" is not NAME=value", excerpt(entry)))),
     }
@@ -139,8 +141,7 @@ fn network(boot: &Boot<'_>, old: bool) -> Result<[String; 3], PlanError> {
     let Ipv4 { address, prefix, gateway } = ipv4;
     let gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
     if old {
-        let gateway =
-            if gateway.is_empty() { gateway } else { format!("netdev.ipv4_gw_addr={gateway}") };
+        let gateway = if gateway.is_empty() { gateway } else { format!("netdev.ipv4_gw_addr={gateway}") };
         let mask = format!("netdev.ipv4_subnet_mask={}", ipv4.mask());
         return Ok([format!("netdev.ipv4_addr={address}"), gateway, mask]);
     }

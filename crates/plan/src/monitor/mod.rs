@@ -6,13 +6,16 @@ use crate::launch::{Exec, Filter, Root};
 use crate::machine::{Acceleration, Board, Machine, Offers};
 use crate::memory::Overhead;
 
-mod cloud_hypervisor;
 mod external;
-mod firecracker;
-mod hvt;
-mod process;
-mod qemu;
-mod spt;
+
+registry! { Monitor:
+    cloud_hypervisor::CloudHypervisor,
+    firecracker::Firecracker,
+    hvt::Hvt,
+    process::Process,
+    qemu::Qemu,
+    spt::Spt,
+}
 
 /// A monitor; one file each, stateless.
 pub trait Monitor: Sync {
@@ -76,16 +79,6 @@ pub trait Monitor: Sync {
     /// Its command; total, because everything in the machine was offered.
     fn render(&self, machine: &Machine<'_>) -> Exec;
 }
-
-/// Every monitor.
-pub static ALL: &[&dyn Monitor] = &[
-    &cloud_hypervisor::CloudHypervisor,
-    &firecracker::Firecracker,
-    &hvt::Hvt,
-    &process::Process,
-    &qemu::Qemu,
-    &spt::Spt,
-];
 
 /// Names of other implementations' monitors that an image may ask for.
 pub const PLANNED: &[&str] = &["hyperlight"];

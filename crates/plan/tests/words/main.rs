@@ -7,6 +7,7 @@ use urunc_plan::guest::{self, Boot};
 use urunc_plan::machine::Board;
 
 mod hermit;
+mod limits;
 mod linux;
 mod osv;
 mod unikraft;

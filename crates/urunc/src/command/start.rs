@@ -222,7 +222,9 @@ fn quote(error: anyhow::Error, log: Option<&std::fs::File>) -> anyhow::Error {
     let _ = log.seek(SeekFrom::End(-LOG_TAIL)).or_else(|_| log.rewind().map(|()| 0));
     let _ = log.take(LOG_TAIL.unsigned_abs()).read_to_end(&mut tail);
     let text = String::from_utf8_lossy(&tail);
-    match text.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+    // Behind what it does not understand, a program tells where to read on.
+    let tells = |line: &&str| !line.is_empty() && !line.contains("--help");
+    match text.lines().rev().map(str::trim).find(tells) {
         Some(line) => anyhow::anyhow!("{error:#}: monitor said: {}", printable(line)),
         None => error,
     }

@@ -51,11 +51,7 @@ pub fn is_here(name: &str, settings: &Settings) -> bool {
 
 /// Name in PATH; `None` for what is never searched there (an ordinary container asks for no monitor).
 fn program_name(monitor: &str) -> Option<String> {
-    match monitor {
-        "qemu" => Some(format!("qemu-system-{}", std::env::consts::ARCH)),
-        "" | "spt" | "hvt" | "process" => None,
-        other => Some(other.to_owned()),
-    }
+    urunc_plan::monitor::find(monitor)?.program(std::env::consts::ARCH)
 }
 
 /// The program `iptables` by PATH, where root alone may exchange it: the one that needs no nf_tables before the other.
@@ -73,15 +69,21 @@ pub fn iptables() -> Result<Option<String>> {
 
 fn search(program: &str, path: Option<OsString>) -> Option<PathBuf> {
     let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| PATH.into());
-    let executable =
-        |file: &PathBuf| file.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0);
+    let executable = |file: &PathBuf| file.metadata().is_ok_and(|meta| meta.is_file() && may_run(&meta));
     std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).find(executable)
+}
+
+/// By somebody: the kernel executes nothing else, not even for root.
+fn may_run(meta: &Metadata) -> bool {
+    meta.mode() & 0o111 != 0
 }
 
 fn describe(name: &str, program: &Path, settings: &Settings) -> Result<MonitorFacts> {
     ensure!(program.is_absolute(), "must be an absolute path");
     let program = resolve(program)?;
-    ensure!(program.is_file(), "is not a file");
+    let meta = program.metadata()?;
+    ensure!(meta.is_file(), "is not a file");
+    ensure!(may_run(&meta), "is not executable");
     let modules = if name == "qemu" { modules(&program)? } else { Vec::new() };
     let needs = library::needs(&program, &modules)?;
     let data_path = settings.monitors.get(name).map_or("", |monitor| monitor.data_path.as_str());

@@ -12,10 +12,6 @@ use urunc_plan::{
     settings::{MonitorSettings, Settings},
 };
 
-/// Names that may follow `monitors.`.
-const MONITORS: [&str; 7] =
-    ["qemu", "firecracker", "hvt", "spt", "cloud-hypervisor", "hyperlight", "process"];
-
 pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     let mut settings = Settings { origin, ..Settings::default() };
     let (start_timeout, preference) = runtime(&mut file, &mut settings)?;
@@ -23,7 +19,7 @@ pub(super) fn read(mut file: Table, origin: String) -> Result<Loaded> {
     timestamps(&mut file)?;
     let mut monitors = file.table("monitors")?;
     for name in monitors.keys() {
-        if MONITORS.contains(&name.as_str()) {
+        if monitor::find(&name).is_some() || monitor::PLANNED.contains(&name.as_str()) {
             let table = monitors.table(&name)?;
             let found = monitor(table, &name, &mut monitors)?;
             settings.monitors.insert(name, found);

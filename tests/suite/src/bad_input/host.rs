@@ -2,13 +2,13 @@
 
 use super::{Entry, one_line, refused, start_fails};
 use crate::command;
-use crate::image::{SPT, idle_with};
+use crate::image::{LINUX, SPT, idle_with, replaced};
 use crate::probe::linux_on_probe;
 use crate::reality::network::Network;
 use crate::sandbox::Sandbox;
 use serde_json::json;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use urunc_plan::solo5::Declared;
 
 /// Any runtime.
@@ -94,6 +94,15 @@ pub(super) const OURS: &[Entry] = &[
         let only_read = json!([{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]);
         let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": only_read});
         start_fails(s, &linux_on_probe(s, &["probe=brief"]).with("/linux/seccomp", profile));
+    }),
+    ("i-59-a-block-image-that-the-user-may-not-read", |s| {
+        let bundle = s.bundle("b").linux().keys(&replaced(&LINUX, "block", "/disk"));
+        let bundle = bundle.with("/process/user", json!({"uid": 1000, "gid": 1000}));
+        let disk = bundle.rootfs().join("disk");
+        fs::write(&disk, [0; 4096]).unwrap();
+        fs::set_permissions(&disk, fs::Permissions::from_mode(0o000)).unwrap();
+        let error = start_fails(s, &bundle);
+        assert!(error.contains("/guest/disk0") && error.contains("Permission denied"), "{error}");
     }),
     ("i-53-a-kernel-of-a-tebibyte", |s| {
         let bundle = s.bundle("b").spt("hello");

@@ -146,6 +146,11 @@ pub(super) const ROWS: &[Row] = &[
         fs::write(b.rootfs().join("disk"), [0; 513]).unwrap();
         b
     }),
+    ("i-59-a-block-image-of-no-bytes", "block", |b| {
+        let b = b.spt("block").keys(&replaced(&SPT, "block", "/disk"));
+        fs::write(b.rootfs().join("disk"), []).unwrap();
+        b
+    }),
     ("i-59-a-block-image-that-is-missing", "block", |b| {
         b.spt("block").keys(&replaced(&SPT, "block", "/disk"))
     }),
@@ -170,6 +175,11 @@ pub(super) const ROWS: &[Row] = &[
     }),
 ];
 
+fn variables(bundle: Bundle, count: usize) -> Bundle {
+    let entries: Vec<_> = (0..count).map(|index| format!("V{index}=")).collect();
+    bundle.with("/process/env", json!(entries))
+}
+
 /// On the Linux bundle.
 pub(super) const LINUX_ROWS: &[Row] = &[
     ("i-53-a-linux-kernel-that-is-text", "binary", |b| {
@@ -180,6 +190,29 @@ pub(super) const LINUX_ROWS: &[Row] = &[
     ("i-60-an-initrd-that-is-a-link-out-of-the-image", "initrd", |b| {
         symlink("/etc/shadow", b.rootfs().join(".boot/initrd")).unwrap();
         b.keys(&replaced(&LINUX, "initrd", "/.boot/initrd"))
+    }),
+    ("i-60-an-initrd-that-is-a-loop-of-links", "initrd", |b| {
+        symlink("initrd", b.rootfs().join(".boot/initrd")).unwrap();
+        b.keys(&replaced(&LINUX, "initrd", "/.boot/initrd"))
+    }),
+    ("i-60-an-initrd-of-no-bytes", "initrd", |b| {
+        fs::write(b.rootfs().join(".boot/initrd"), []).unwrap();
+        b.keys(&replaced(&LINUX, "initrd", "/.boot/initrd"))
+    }),
+    ("i-59-a-block-image-of-an-odd-size-for-a-machine", "block", |b| {
+        fs::write(b.rootfs().join("disk"), [0; 513]).unwrap();
+        b.keys(&replaced(&LINUX, "block", "/disk"))
+    }),
+    ("i-16-33-variables-on-a-kernel-line", "at most", |b| variables(b, 33)),
+    ("i-16-1000-variables-on-a-kernel-line", "at most", |b| variables(b, 1000)),
+    ("i-15-a-variable-with-a-newline-on-a-kernel-line", "command line", |b| {
+        b.with("/process/env", json!(["A=b\nc"]))
+    }),
+    ("i-15-a-variable-with-a-double-quote-on-a-kernel-line", "command line", |b| {
+        b.with("/process/env", json!(["A=b\"c"]))
+    }),
+    ("i-61-a-kernel-line-of-4096-bytes", "the guest takes at most 2047", |b| {
+        b.with("/process/args", json!(["/init", "x".repeat(4096)]))
     }),
     ("i-15-an-argument-with-a-newline-on-a-kernel-line", "command line", |b| {
         b.with("/process/args", json!(["a\nb"]))

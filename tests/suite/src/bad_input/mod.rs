@@ -7,6 +7,7 @@ mod image;
 mod kernel;
 mod monitor;
 pub(crate) mod network;
+mod program;
 mod request;
 mod settings;
 
@@ -47,6 +48,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(network::CASES.iter().map(network));
     let ours = host::OURS.iter().chain(monitor::CASES).chain(settings::CASES);
     cases.extend(ours.map(|&(name, run)| Case::new("bad-image", name, run)));
+    cases.extend(program::cases());
     cases
 }
 

@@ -1,8 +1,7 @@
 //! Monitors that cannot be taken, and monitors that end too early, too late or not at all.
 
+use super::program::takes;
 use super::{Entry, create_is_refused, is_taken, start_fails};
-use crate::bundle::Bundle;
-use crate::image::{LINUX, elf64, replaced};
 use crate::probe::{linux_on_probe, probe};
 use crate::sandbox::Sandbox;
 use std::fs;
@@ -10,23 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 pub(super) const CASES: &[Entry] = &[
-    ("i-49-a-monitor-that-is-not-installed", |s| monitor(s, "/nonexistent/qemu", "/nonexistent/qemu")),
     ("i-49-a-monitor-that-is-a-directory", |s| monitor(s, "/usr/bin", "/usr/bin")),
-    ("i-49-a-monitor-that-is-not-executable", |s| {
-        let path = s.dir.join("monitor");
-        fs::write(&path, "").unwrap();
-        monitor(s, &path.display().to_string(), "monitor");
-    }),
-    ("i-49-a-monitor-of-another-machine", |s| {
-        changed_monitor(s, "monitors.qemu.path", |bytes| {
-            bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
-        });
-    }),
-    ("i-49-a-monitor-that-is-cut", |s| changed_monitor(s, "monitors.qemu.path", |bytes| bytes.truncate(100))),
     ("i-49-a-monitor-that-is-empty", |s| changed_monitor(s, "monitors.qemu.path", Vec::clear)),
-    ("i-49-a-monitor-that-is-a-script", |s| {
-        changed_monitor(s, "not a usable ELF file", |bytes| *bytes = b"#!/bin/sh\n".to_vec());
-    }),
     ("i-49-a-monitor-without-its-loader", |s| {
         changed_monitor(s, "/lib64/ld-none-x86-64", |bytes| {
             let name = b"/lib64/ld-linux-x86-64";
@@ -56,15 +40,6 @@ pub(super) const CASES: &[Entry] = &[
             create_is_refused(s, &bundle, "monitors.qemu.vhost");
         }
     }),
-    ("i-49-no-firecracker", |s| without_program(s, "firecracker", &[])),
-    ("i-49-no-cloud-hypervisor", |s| without_program(s, "cloud-hypervisor", &[])),
-    ("i-49-a-firecracker-that-is-a-script", |s| without_program(s, "firecracker", b"#!/bin/sh\n")),
-    ("i-49-a-cloud-hypervisor-of-another-machine", |s| {
-        let mut bytes = fs::read("/bin/true").unwrap();
-        bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
-        without_program(s, "cloud-hypervisor", &bytes);
-    }),
-    ("i-49-a-solo5-spt-that-is-cut", |s| without_program(s, "spt", b"\x7fELF")),
     ("i-50-a-firecracker-that-ends-before-it-runs", |s| dies(s, "firecracker")),
     ("i-50-a-cloud-hypervisor-that-ends-before-it-runs", |s| dies(s, "cloud-hypervisor")),
     ("i-49-a-monitor-by-relative-path", |s| monitor(s, "bin/qemu", "monitors.qemu.path")),
@@ -121,29 +96,9 @@ fn start_with_probe(s: &Sandbox, words: &[&str]) -> String {
     start_fails(s, &linux_on_probe(s, words))
 }
 
-/// The monitor's program is this file, or is not there at all.
-fn without_program(s: &Sandbox, name: &str, content: &[u8]) {
-    let path = s.dir.join("program");
-    if !content.is_empty() {
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    fs::write(&s.settings, format!("[monitors.{name}]\npath = \"{}\"\n", path.display())).unwrap();
-    let bundle = match name {
-        "spt" => s.bundle("b").spt("hello"),
-        _ => on(s, name),
-    };
-    create_is_refused(s, &bundle, &format!("monitors.{name}.path"));
-}
-
 /// The probe under its own name takes no configuration, and ends at once.
 fn dies(s: &Sandbox, name: &str) {
     fs::write(&s.settings, format!("[monitors.{name}]\npath = \"{}\"\n", probe().display())).unwrap();
-    let error = start_fails(s, &on(s, name));
+    let error = start_fails(s, &takes(s, name));
     assert!(error.contains(name), "{error}");
-}
-
-/// A kernel that this monitor takes.
-fn on(s: &Sandbox, name: &str) -> Bundle {
-    s.bundle("b").unikernel(&elf64(true, false), &replaced(&LINUX, "hypervisor", name))
 }

@@ -16,13 +16,14 @@ use urunc_plan::{HostFacts, NetFacts, Request, decide};
 
 /// Golden cases that are the plan of another host or of no unikernel, or all that begin so (`*`), and what is tested in
 /// their place.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 23] = [
     ("apparmor", "a host with AppArmor"),
     ("kvm", "all cases of QEMU, on a host with hardware virtualization"),
     ("kvm-absent", "all cases of QEMU, on a host without /dev/kvm"),
     ("kvm-virt", "all cases of QEMU, on a host with hardware virtualization"),
     ("linux-firecracker-of-glibc", "real-vmm, with a program that is linked so"),
     ("mewz-qemu", "the plan before start: without a network it is refused then"),
+    ("mewz-qemu-q35", "the plan before start: without a network it is refused then"),
     (
         "kernel-without-keys",
         "unit tests: the runner states the keys; delegation: an image with nothing but a kernel",

@@ -18,7 +18,11 @@ pub(super) fn is_init(boot: &Boot<'_>) -> bool {
 
 /// The words that lead it to its file.
 pub(super) fn words(boot: &Boot<'_>) -> String {
-    if boot.initrd { format!("URUNIT_CONFIG=/{MEMBER}") } else { format!("retain_initrd URUNIT_CONFIG={WHOLE}") }
+    if boot.initrd {
+        format!("URUNIT_CONFIG=/{MEMBER}")
+    } else {
+        format!("retain_initrd URUNIT_CONFIG={WHOLE}")
+    }
 }
 
 /// The file: blocks of lines between marks. It is read as text that ends with NUL.
@@ -26,10 +30,17 @@ pub(super) fn config(boot: &Boot<'_>) -> Result<Config, PlanError> {
     let mut lines = vec!["UES".to_owned()];
     for entry in boot.env {
         if entry.find('=').is_none_or(|at| at == 0) {
-            return Err(PlanError::config("process.env", format!("\"{}\" is not NAME=value", excerpt(entry))));
+            return Err(PlanError::config(
+                "process.env",
+                format!("\"{}\" is not NAME=value", excerpt(entry)),
+            ));
         }
         if entry.starts_with("UEE") || entry.contains('\n') {
-            return Err(cannot_carry("urunit", "a newline, or a variable whose name begins with UEE,", entry));
+            return Err(cannot_carry(
+                "urunit",
+                "a newline, or a variable whose name begins with UEE,",
+                entry,
+            ));
         }
         lines.push(entry.clone());
     }
