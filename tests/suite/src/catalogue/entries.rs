@@ -55,7 +55,7 @@ pub(super) const ENTRIES: &[(&str, &str, Standing)] = &[
     ("E-05", "a guest floods its console", Tested),
     ("E-06", "a local user owns a part of a configured path", Tested),
     ("F-01", "Firecracker: options that open holes, releases that have some", Tested),
-    ("F-02", "Cloud Hypervisor: kernels that its loader never ends with", Tested),
+    ("F-02", "Cloud Hypervisor: kernels that its loader never ends with, releases with holes", Tested),
     ("F-03", "QEMU: unplanned devices, its monitor on the console", Tested),
     ("F-04", "shared files", Waits("volumes")),
     ("F-05", "KVM: what a guest sees of the processor", Tested),

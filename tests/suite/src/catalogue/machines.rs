@@ -20,7 +20,14 @@ pub(super) fn cases() -> Vec<Case> {
 
 const CASES: &[Entry] = &[
     ("f-01-firecracker-has-the-planned-options-only", planned_options),
-    ("f-01-bad-releases-of-firecracker-are-named", bad_releases),
+    ("f-01-bad-releases-of-firecracker-are-named", |s| {
+        let releases = [("1.12.1", false), ("1.14.3", true), ("1.14.4", false), ("1.15.0", true)];
+        bad_releases(s, "firecracker", "CVE-2026-5747", &releases);
+    }),
+    ("f-02-bad-releases-of-cloud-hypervisor-are-named", |s| {
+        let releases = [("51.1.0", true), ("51.2.0", false), ("52.0.0", false)];
+        bad_releases(s, "cloud-hypervisor", "CVE-2026-45782", &releases);
+    }),
     ("f-02-kernels-that-send-a-loader-in-circles", circles),
     ("f-05-the-processor-of-a-linux-guest", processor),
 ];
@@ -41,18 +48,16 @@ fn planned_options(s: &Sandbox) {
     nothing_left(s);
 }
 
-/// `doctor --security` asks the programs that are configured.
-fn bad_releases(s: &Sandbox) {
-    const HOLE: &str = "CVE-2026-5747";
-    let path = played(s, "firecracker");
-    fs::write(&s.settings, format!("[monitors.firecracker]\npath = \"{}\"\n", path.display()))
+/// `doctor --security` asks the programs that are configured for their version.
+fn bad_releases(s: &Sandbox, monitor: &str, hole: &str, releases: &[(&str, bool)]) {
+    let path = played(s, monitor);
+    fs::write(&s.settings, format!("[monitors.{monitor}]\npath = \"{}\"\n", path.display()))
         .expect("settings");
-    for (release, bad) in [("1.12.1", false), ("1.14.3", true), ("1.14.4", false), ("1.15.0", true)] {
+    for (release, bad) in releases {
         let (mut doctor, output) = s.command(["doctor", "--security"]);
-        let said =
-            command::run(doctor.env("PROBE_VERSION", format!("Firecracker v{release}")), &output).stdout;
-        assert!(said.contains(&format!("firecracker: {release}")), "{said}");
-        assert_eq!(said.contains(HOLE), bad, "{release}: {said}");
+        let said = command::run(doctor.env("PROBE_VERSION", format!("{monitor} v{release}")), &output).stdout;
+        assert!(said.contains(&format!("{monitor}: {release}")), "{said}");
+        assert_eq!(said.contains(hole), *bad, "{release}: {said}");
     }
 }
 
