@@ -1,7 +1,7 @@
 //! QEMU as an exec'ed program: one of four boards, no default device, one serial line, QMP on a socket to init.
 
 use super::{COMMON_DEVICES, Device, KVM, Monitor, words};
-use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap};
+use crate::launch::{Exec, FdSource, Filter, Program, Ready, Stderr, Tap, Voice};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, ExitPort, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
@@ -80,6 +80,10 @@ impl Monitor for Qemu {
 
     fn supervised(&self) -> Option<&'static str> {
         Some("qemu tells how its guest ended, and stops it, over QMP only")
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::Qmp
     }
 
     /// Measured with QEMU 7.2: q35 with TCG peaks at 51 MiB beside the RAM, and page tables take 1/512 of it.
