@@ -5,7 +5,7 @@
 use crate::bundle::Bundle;
 use crate::command::until;
 use crate::container::Container;
-use crate::exits::ends;
+use crate::exits::{ends, until_taken};
 use crate::harness::Case;
 use crate::image::{LINUX, replaced};
 use crate::net_guest::client::is_pattern;
@@ -203,7 +203,7 @@ fn stopped(vmm: Vmm, s: &Sandbox) {
     c.launch();
     let monitor = c.monitor();
     c.kill("TERM").ok();
-    until("the guest was asked", || text(&s.root().join(&c.id).join("signal")) == "15");
+    until_taken(&c);
     assert_eq!((c.status().as_str(), c.monitor()), ("running", monitor));
     c.kill("INT").ok();
     ends(&c, ("stopped", 128 + libc::SIGTERM));

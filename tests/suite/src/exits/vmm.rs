@@ -1,8 +1,7 @@
 //! The ends of guests of other programs than QEMU, which the probe plays: what each of them tells, and no more.
 
-use super::{ends, launched};
+use super::{ends, launched, until_taken};
 use crate::bundle::Bundle;
-use crate::command::until;
 use crate::harness::Case;
 use crate::image::{LINUX, replaced};
 use crate::probe::played;
@@ -128,7 +127,7 @@ fn unheard(s: &Sandbox, vmm: &str, how: &str) {
     let c = launched(s, &bundle(s, vmm, &[&format!("api:{how}")]));
     let monitor = c.monitor();
     c.kill("TERM").ok();
-    until("the guest was asked", || text(&s.root().join(&c.id).join("signal")) == "15");
+    until_taken(&c);
     assert_eq!((c.status().as_str(), c.monitor()), ("running", monitor));
     c.kill("INT").ok();
     assert_eq!(ends(&c, ("stopped", 143)), "the monitor was killed");
