@@ -45,7 +45,8 @@ impl Function {
 
     /// Vendor and device (upper half).
     pub(crate) fn id(self) -> Option<u32> {
-        Some(self.read(0)).filter(|id| id & NOTHING != NOTHING)
+        // A monitor without a bus may leave there what was asked for, whose lower half is no vendor either.
+        Some(self.read(0)).filter(|id| ![0, NOTHING].contains(&(id & NOTHING)))
     }
 
     /// Four bytes of the configuration; the offset is rounded down.
