@@ -92,7 +92,7 @@ fn pages(s: &Sandbox, mtu: u16) {
         let first = page.count();
         let line = client.get("/env").text();
         let expected =
-            "panic=-1 console=ttyS0 ip=10.0.0.2::10.0.0.1:255.255.255.0:guest:eth0:off init=http --";
+            "panic=-1 console=ttyS0 ip=10.0.0.2::10.0.0.1:255.255.255.0:guest:eth0:off init=http -- ";
         assert_eq!(line, expected);
         let before = wire.frames();
         let long = client.get(&format!("/bytes/{LONG}")).body;
