@@ -12,7 +12,7 @@ trap 'rm -f "$trusted"/{probe,monitor}; rmdir --ignore-fail-on-non-empty "$trust
 cp dist/test/probe dist/test/monitor "$trusted/"
 export GUESTS=$PWD/dist/guests PROBE=$trusted/probe TMPDIR=$trusted
 export RUNTIME=$PWD/dist/urunc FLAVOUR=urunc LINUX=$PWD/dist/linux
-[[ ! " $* " =~ " "(exits|net-linux|net-storm)" " ]] || scripts/linux-image.sh "$LINUX"
+[[ ! " $* " =~ " "(catalogue|exits|net-linux|net-storm)" " ]] || scripts/linux-image.sh "$LINUX"
 if [ "$1" = --endless ]; then
     shift
     last=no

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A command that takes longer hangs.
-pub const HANG: Duration = Duration::from_secs(20);
+/// A command that takes longer hangs. In the test VM, on a busy host, a start of QEMU takes half of it.
+pub const HANG: Duration = Duration::from_mins(1);
 
 /// What a finished command did.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ fn describe(command: &Command) -> String {
 
 /// Waits until `condition` holds; `what` is said when it never does.
 pub fn until(what: &str, condition: impl FnMut() -> bool) {
-    within(Duration::from_secs(10), what, condition);
+    within(Duration::from_secs(30), what, condition);
 }
 
 /// [`until`] for what an emulated Linux does.

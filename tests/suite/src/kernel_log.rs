@@ -20,8 +20,8 @@ const ALARMS: [&str; 9] = [
     "rcu: INFO",
     "blocked for more than",
 ];
-/// The guests' name in the log.
-const GUEST: &str = "solo5-spt";
+/// What the guests' names in the log begin with.
+const GUEST: &str = "solo5-";
 
 /// The records since it was opened; /dev/kmsg, `Documentation/ABI/testing/dev-kmsg`.
 pub struct KernelLog(File);

@@ -3,9 +3,11 @@
 
 use crate::bundle::Bundle;
 use crate::harness::Case;
+use crate::machine;
 use crate::nameserver::answer_one;
 use crate::reality::network::{Network, inventory, ip};
 use crate::sandbox::{Sandbox, text};
+use crate::virtio_guest::BOARDS;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 use std::fs;
@@ -29,11 +31,12 @@ const LONG: usize = 100_000;
 pub fn cases() -> Vec<Case> {
     let case = |name: &'static str, run: fn(&Sandbox)| Case::new("net-linux", name, run);
     let mut cases: Vec<_> = crate::urunit::CASES.iter().map(|&(name, run)| case(name, run)).collect();
+    cases.extend(
+        BOARDS.map(|board| Case::new("net-linux", format!("on-the-board-{board}"), |s| on_board(s, board))),
+    );
     cases.extend([
         case("a-long-page-with-mtu-1400", |s| long_page(s, 1400)),
         case("a-long-page-with-mtu-9000", |s| long_page(s, 9000)),
-        case("on-the-board-pc", |s| on_board(s, "pc")),
-        case("on-the-board-microvm", |s| on_board(s, "microvm")),
         case("without-any-key", without_keys),
         case("a-gateway-outside-of-the-subnet", far_gateway),
         case("gateways-that-answer-nobody", silent_gateways),
@@ -54,13 +57,21 @@ fn long_page(s: &Sandbox, mtu: u32) {
     with_guest(s, &facts, &client, || assert_eq!(get(ip_address("10.7.0.2"), "/bytes").len(), LONG));
 }
 
-/// The other cases run on q35.
 fn on_board(s: &Sandbox, board: &str) {
     fs::write(&s.settings, format!("[monitors.qemu]\nmachine = \"{board}\"\n")).expect("settings");
     let facts = NetFacts { devices: vec![ipv4()], routes: vec![gateway()], ..NetFacts::default() };
     with_guest(s, &facts, &["addr add 10.7.0.1/24 dev {peer}"], || {
         assert_eq!(get(ip_address("10.7.0.2"), "/bytes").len(), LONG);
+        makes_no_machines(&get(ip_address("10.7.0.2"), "/cpuinfo"), machine::is_this());
     });
+}
+
+/// A guest's processor has no VMX, and none that is real SVM, which the host's may have; TCG emulates SVM as all the rest.
+pub(crate) fn makes_no_machines(cpuinfo: &str, kvm: bool) {
+    let flags = cpuinfo.lines().find_map(|line| line.strip_prefix("flags"));
+    let flags = flags.unwrap_or_else(|| panic!("{cpuinfo}"));
+    let has = |flag: &str| flags.split_whitespace().any(|seen| seen == flag);
+    assert!(has("fpu") && !has("vmx") && !(kvm && has("svm")), "{flags}");
 }
 
 /// The image has a kernel and an initrd where image tools put them, and nothing that names them.
@@ -206,6 +217,7 @@ fn with_changed_guest(
     work();
     no_firmware(&text(&console));
     assert_eq!(c.status(), "running");
+    machine::accelerated(&c);
     c.kill("KILL").ok();
     c.until_stopped();
     c.delete().ok();

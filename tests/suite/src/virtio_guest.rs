@@ -5,6 +5,7 @@ use crate::bundle::Bundle;
 use crate::container::Container;
 use crate::harness::Case;
 use crate::image::{KERNEL, LINUX, built, virtio_by_multiboot};
+use crate::machine::accelerated;
 use crate::net_guest::client::{Client, is_pattern};
 use crate::net_guest::wire::Wire;
 use crate::sandbox::{Sandbox, text};
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Length of the long page.
 pub(crate) const LONG: usize = 100_000;
 
+/// QEMU's machines.
+pub(crate) const BOARDS: [&str; 3] = ["q35", "pc", "microvm"];
+
 /// All cases of the group; ours only.
 pub fn cases() -> Vec<Case> {
     let case = |name: &'static str, run: fn(&Sandbox)| Case::new(GROUP, name, run);
@@ -27,6 +31,9 @@ pub fn cases() -> Vec<Case> {
         .into_iter()
         .map(|mtu| Case::new(GROUP, format!("pages-arrive-with-mtu-{mtu}"), move |s| pages(s, mtu)))
         .collect();
+    cases.extend(
+        BOARDS.map(|board| Case::new(GROUP, format!("on-the-board-{board}"), |s| on_board(s, board))),
+    );
     cases.extend([
         case("ipv6-beside-ipv4", both_families),
         case("a-gateway-outside-of-the-network", far_gateway),
@@ -170,13 +177,9 @@ fn storage(s: &Sandbox) {
     assert_eq!(said, "initrd: 0 bytes, checksum 00000000\nblock: 128 sectors, the first is \"first\"\n");
 }
 
-/// The 32-bit file, whose command line begins with its name.
-fn multiboot(s: &Sandbox) {
-    let keys = [&LINUX[..], &[("initrd", "/initrd")]].concat();
+/// A page of the guest with this bundle, and what it said before.
+fn page(s: &Sandbox, bundle: Bundle) -> String {
     let wire = Wire::usual(s, 1500);
-    let bundle = guest(s, &["initrd", "hello", "http"]).keys(&keys);
-    fs::write(bundle.rootfs().join("initrd"), b"123456789").expect("initrd");
-    fs::write(bundle.rootfs().join(KERNEL), virtio_by_multiboot()).expect("kernel");
     let c = s.container("a", &bundle.namespace("network", wire.guest_path().to_str()));
     c.create().ok();
     let console = s.last_output().with_extension("out");
@@ -185,10 +188,29 @@ fn multiboot(s: &Sandbox) {
         let body = connect(USUAL).get(&format!("/bytes/{LONG}")).body;
         assert!(body.len() == LONG && is_pattern(&body));
     });
-    let said = text(&console);
+    accelerated(&c);
+    stop(&c);
+    text(&console)
+}
+
+/// The 32-bit file, whose command line begins with its name.
+fn multiboot(s: &Sandbox) {
+    let keys = [&LINUX[..], &[("initrd", "/initrd")]].concat();
+    let bundle = guest(s, &["initrd", "hello", "http"]).keys(&keys);
+    fs::write(bundle.rootfs().join("initrd"), b"123456789").expect("initrd");
+    fs::write(bundle.rootfs().join(KERNEL), virtio_by_multiboot()).expect("kernel");
+    let said = page(s, bundle);
     assert!(said.starts_with("initrd: 9 bytes, checksum cbf43926\n"), "{said}");
     assert!(said.contains("\nhello: entered by Multiboot, told \"/guest/kernel panic=-1 "), "{said}");
-    stop(&c);
+}
+
+/// Disk and network at once, under the filters: whatever QEMU calls for them on this board is allowed.
+fn on_board(s: &Sandbox, board: &str) {
+    fs::write(&s.settings, format!("[monitors.qemu]\nmachine = \"{board}\"\n")).expect("settings");
+    let bundle = guest(s, &["block", "http"]).keys(&[&LINUX[..], &[("block", "/disk")]].concat());
+    fs::write(bundle.rootfs().join("disk"), [b'a'; 512]).expect("disk");
+    let said = page(s, bundle);
+    assert!(said.starts_with("block: 1 sectors, the first is \"aaaa"), "{said}");
 }
 
 /// Whatever becomes of the machine, the container stops and leaves nothing.
