@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::attach::{self, Connection};
 use crate::guest::Boot;
 use crate::launch::{
-    Attach, Console, DeviceRule, Exec, Filter, Identity, LaunchPlan, Mode, Notice, Ready, Root, Stop, Tap,
+    Attach, Console, DeviceRule, Filter, Identity, LaunchPlan, Mode, Notice, Root, Stop, Tap,
 };
 use crate::machine::{Acceleration, BootProtocol, DeviceModel, Machine};
 use crate::memory;
@@ -70,7 +70,7 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
         version: PLAN_VERSION,
         guest: pair.guest.name().to_owned(),
         monitor: pair.monitor.name().to_owned(),
-        mode: mode(pair, &exec),
+        mode: mode(pair),
         memory,
         namespaces: namespaces::plan(req, pair.boot, &identity)?,
         cgroup: cgroup::plan(req, host, &rules(req, &nodes, &root))?,
@@ -88,14 +88,14 @@ pub fn plan(req: &Request, host: &HostFacts, net: Option<&NetFacts>) -> Result<L
     Ok(plan)
 }
 
-/// Init stays where the monitor cannot be the container's process alone. It asks a guest to stop over QMP only.
-fn mode(pair: Pair, exec: &Exec) -> Mode {
+/// Init stays where the monitor cannot be the container's process alone. It asks a guest to stop where it can.
+fn mode(pair: Pair) -> Mode {
     let (guest, monitor) = (pair.guest, pair.monitor);
-    let asks = matches!(exec, Exec::Program(program) if program.ready == Ready::Qmp);
-    let stop = if asks { guest.stop() } else { Stop::Signal };
+    let voice = monitor.voice();
+    let stop = if voice.asks() { guest.stop() } else { Stop::Signal };
     match monitor.supervised() {
         None => Mode::Direct { why: format!("{} needs nothing beside it", monitor.name()) },
-        Some(why) => Mode::Supervised { why: why.to_owned(), stop, status: guest.statuses() },
+        Some(why) => Mode::Supervised { why: why.to_owned(), stop, voice, status: guest.statuses() },
     }
 }
 

@@ -9,7 +9,8 @@ mod root;
 
 pub use cgroup::{Cgroup, CgroupGroup, CgroupWrite, DeviceRule, Property, Scope};
 pub use exec::{Attach, Device, Exec, FdSource, Program, Ready, Stderr, Target, Tender};
-pub use mode::{Mode, StatusMap, Stop};
+pub(crate) use mode::FIRECRACKER_LOG;
+pub use mode::{Mode, StatusMap, Stop, Voice};
 pub use network::{GatewayProxy, GatewayProxy6, Leftover, Nat, Port, Resolver, Routed, Tap};
 pub use process::{Filter, Identity, Namespaces};
 pub use root::{Base, Bind, Dir, FsMount, GeneratedFile, ImageFile, Member, Root};

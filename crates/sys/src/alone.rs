@@ -120,6 +120,23 @@ pub fn now() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
+/// A Unix stream socket that never blocks, for [`try_connect`].
+///
+/// # Errors
+/// socket(2)'s errno.
+pub fn unconnected() -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(|e| SysError::new("socket", "unix", e))
+}
+
+/// Connects it to a path, of at most 107 bytes; `false`: nobody listens there.
+pub fn try_connect(fd: BorrowedFd<'_>, path: &[u8]) -> bool {
+    use rustix::net::{SocketAddrUnix, connect};
+    SocketAddrUnix::new(path).is_ok_and(|address| connect(fd, &address).is_ok())
+}
+
 /// Sets the stack pointer and calls `then`.
 ///
 /// # Safety

@@ -11,7 +11,7 @@ use crate::error::{Result, SysError};
 pub use clone::{Child, Fork, clone3, exec, exit_now};
 pub use descriptors::{close_all_but, close_from, duplicate, never_block, pipe, place_fds, redirect};
 pub use pidfd::{
-    ended, kill, pidfd, reap, reap_any, signal, try_signal, wait_any, wait_readable, wait_ready,
+    Until, ended, kill, pidfd, reap, reap_any, signal, try_signal, wait_any, wait_readable, wait_ready,
 };
 pub use signals::{next_signal, reset_signals, signals_as_fd, survive_file_limit, with_open_signals};
 pub use stat::{Stat, boot_id, name, parse_stat, stat};

@@ -154,13 +154,13 @@ impl Slot {
         }
     }
 
-    /// A socket whose connection is over waits for the next one. `TIME-WAIT` is cut short: its last acknowledgement is
-    /// out, and the place is needed.
+    /// A socket whose connection is over waits for the next one, or does so already: a client may go before it is one.
+    /// `TIME-WAIT` is cut short: its last acknowledgement is out, and the place is needed.
     fn settle(&mut self, socket: &mut Socket<'_>, now: Instant, limit: Duration) -> Option<Instant> {
-        if matches!(socket.state(), State::Closed | State::TimeWait) {
+        if matches!(socket.state(), State::Closed | State::Listen | State::TimeWait) {
             self.connection = Connection::default();
             self.moved = None;
-            // It is closed, and the port is not 0.
+            // It is closed or listens there, and the port is not 0.
             let _ = socket.listen(PORT);
         }
         let deadline = self.moved? + limit;

@@ -23,6 +23,8 @@
 //!
 //! A program called `firecracker`, `cloud-hypervisor`, `solo5-hvt` or `solo5-spt` plays these (`vmm`), whatever its words are.
 //!
+//! Asked for `--version` alone, it says what `PROBE_VERSION` does, if it is set.
+//!
 //! Without a word it exits with 0. It uses plain system calls: there is no /proc in a monitor's jail.
 #![allow(clippy::print_stdout)]
 
@@ -40,6 +42,12 @@ fn main() -> ExitCode {
     // Before anything else is opened: what was inherited is the question.
     let fds = files::descriptors();
     let argv: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    if let ([_, "--version"], Ok(version)) =
+        (argv.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), std::env::var("PROBE_VERSION"))
+    {
+        println!("{version}");
+        return ExitCode::SUCCESS;
+    }
     if let Some(status) = vmm::play(&argv, &fds, &environment()) {
         return status;
     }

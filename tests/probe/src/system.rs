@@ -83,7 +83,8 @@ pub(crate) fn sleep_until_signal() -> ! {
     wait_for_ever()
 }
 
-fn wait_for_ever() -> ! {
+/// Lives until a signal's default action.
+pub(crate) fn wait_for_ever() -> ! {
     loop {
         // Every monitor's list of calls has this one, and not all have pause(2).
         // SAFETY: no descriptors, no limit, no signal mask.

@@ -1,6 +1,9 @@
 //! The group `exits`: how a guest ended is the same in `state`, in the exit status of the container's process and in the
 //! log; and a stop is in time.
 
+mod stops;
+mod vmm;
+
 use crate::bundle::Bundle;
 use crate::command::until;
 use crate::container::Container;
@@ -51,12 +54,13 @@ pub fn cases() -> Vec<Case> {
         }),
         case("a-real-monitor-that-is-shot", shot),
         case("stop-signals-of-all-kinds", every_signal),
-        case("twenty-stops-in-a-row", twenty_stops),
         case("a-guest-with-a-power-button", power_button),
         case("a-guest-that-does-not-mind-its-power-button", second_signal),
         case("a-monitor-that-minds-no-signal", deaf_monitor),
         case("init-beside-a-monitor-is-small-and-holds-nothing", small),
     ];
+    cases.extend(vmm::cases());
+    cases.extend(stops::cases());
     for status in [0, 1, 42] {
         let linux_name = format!("status-{status}-of-linux-process-1");
         let script = format!("exit {status}");
@@ -83,8 +87,8 @@ fn launched<'a>(s: &'a Sandbox, bundle: &Bundle) -> Container<'a> {
     c
 }
 
-/// All three agree about the end.
-fn ends(c: &Container<'_>, (cause, status): (&str, i32)) {
+/// All three agree about the end, of which `state` tells this detail.
+pub(crate) fn ends(c: &Container<'_>, (cause, status): (&str, i32)) -> String {
     c.until_stopped();
     let state = c.state();
     let said = |name: &str| state["annotations"][format!("com.urunc.state.exit.{name}")].clone();
@@ -93,6 +97,7 @@ fn ends(c: &Container<'_>, (cause, status): (&str, i32)) {
     let log = c.sandbox.log().join("");
     assert!(log.contains(&format!("ended: {cause}, status {status}")), "{log}");
     assert_eq!(c.exit_code(), status);
+    said("detail").as_str().unwrap_or_default().to_owned()
 }
 
 /// A guest that is this code.
@@ -105,13 +110,17 @@ fn code(s: &Sandbox, code: &[u8], end: (&str, i32)) {
 }
 
 /// Debian's kernel, with these words as its process 1.
-fn linux(s: &Sandbox, words: &[&str], end: (&str, i32)) {
+fn debian(s: &Sandbox, words: &[&str]) -> Bundle {
     let bundle = s.bundle("b").unikernel(&[], &net_linux::KEYS);
     for name in ["vmlinuz", "initrd"] {
         fs::copy(net_linux::image().join(name), bundle.rootfs().join(name)).expect("a file of the image");
     }
     let bundle = bundle.with("/linux/resources/memory", json!({"limit": 256 * MIB}));
-    let c = launched(s, &bundle.with("/process/args", json!(words)));
+    bundle.with("/process/args", json!(words))
+}
+
+fn linux(s: &Sandbox, words: &[&str], end: (&str, i32)) {
+    let c = launched(s, &debian(s, words));
     let output = s.dir.join("command-0.out");
     crate::command::until_patiently("linux ends", || c.status() == "stopped");
     assert!(text(&output).contains("Linux version"), "{}", text(&output));
@@ -150,15 +159,6 @@ fn every_signal(s: &Sandbox) {
     }
 }
 
-fn twenty_stops(s: &Sandbox) {
-    let bundle = guest(s, &[]);
-    for _ in 0..20 {
-        let c = launched(s, &bundle);
-        c.kill("TERM").ok();
-        ends(&c, ("stopped", 143));
-    }
-}
-
 /// Nobody but the guest ends it.
 fn power_button(s: &Sandbox) {
     let c = launched(s, &guest(s, &[&LISTEN[..], &SAY, &WAIT, &POWER_OFF].concat()));
@@ -183,7 +183,7 @@ fn second_signal(s: &Sandbox) {
 fn deaf_monitor(s: &Sandbox) {
     let c = launched(s, &linux_on_probe(s, &["probe=quiet", "probe=greet", "probe=deaf"]));
     c.kill("TERM").ok();
-    ends(&c, ("stopped", 143));
+    assert_eq!(ends(&c, ("stopped", 143)), "the monitor was killed");
 }
 
 fn small(s: &Sandbox) {

@@ -5,6 +5,7 @@
 use crate::bundle::Bundle;
 use crate::command::until;
 use crate::container::Container;
+use crate::exits::ends;
 use crate::harness::Case;
 use crate::image::{LINUX, replaced};
 use crate::net_guest::client::is_pattern;
@@ -42,7 +43,9 @@ pub fn cases() -> Vec<Case> {
             case(vmm, "opens-no-disk-as-what-it-looks-like", other_format),
             case(vmm, "opens-the-tap-as-a-user", pages),
             case(vmm, "runs-until-it-is-killed", killed),
-            case(vmm, "stops-on-sigterm", stopped),
+            case(vmm, "stops-on-the-second-signal", stopped),
+            case(vmm, "asks-its-guest-to-end", asked),
+            case(vmm, "tells-how-its-guest-ends", told_ends),
         ]
     };
     ALL.into_iter().flat_map(of).collect()
@@ -66,6 +69,11 @@ impl Vmm {
         };
         let settings = format!("[monitors.{}]\npath = \"{}\"\n", self.name, program.display());
         fs::write(&s.settings, settings).expect("settings");
+    }
+
+    /// What is told of a guest that powers off: Firecracker's machine is reset.
+    fn off(self) -> (&'static str, i32) {
+        if self.name == "firecracker" { ("reset", 0) } else { ("power-off", 0) }
     }
 
     fn bundle(self, s: &Sandbox, words: &[&str], more: &[(&str, &str)]) -> Bundle {
@@ -189,10 +197,43 @@ fn killed(vmm: Vmm, s: &Sandbox) {
     stop(&hanging(vmm, s));
 }
 
-/// As process 1 of its pid namespace neither of them would end.
+/// The guest is asked, and does not mind: the time is the engine's.
 fn stopped(vmm: Vmm, s: &Sandbox) {
-    let c = hanging(vmm, s);
+    let c = s.container("a", &vmm.bundle(s, &["hang", "probe=api:unheard"], &[]));
+    c.launch();
+    let monitor = c.monitor();
     c.kill("TERM").ok();
-    assert_eq!(c.exit_code(), 128 + libc::SIGTERM);
-    c.delete().ok();
+    until("the guest was asked", || text(&s.root().join(&c.id).join("signal")) == "15");
+    assert_eq!((c.status().as_str(), c.monitor()), ("running", monitor));
+    c.kill("INT").ok();
+    ends(&c, ("stopped", 128 + libc::SIGTERM));
+}
+
+/// Our guest sees Firecracker's keys, and has no interpreter for the ACPI tables that tell of Cloud Hypervisor's button.
+fn asked(vmm: Vmm, s: &Sandbox) {
+    let wire = Wire::usual(s, 1500);
+    let real = vmm.real().is_some();
+    let words: &[&str] = if real && vmm.name != "firecracker" { &["poweroff"] } else { &["http"] };
+    let c = s.container("a", &vmm.bundle(s, words, &[]).namespace("network", wire.guest_path().to_str()));
+    c.launch();
+    if real && vmm.name == "firecracker" {
+        wire.as_client(|| drop(connect(USUAL)));
+    }
+    c.sandbox.run(["kill", &c.id, "TERM"]);
+    ends(&c, vmm.off());
+}
+
+/// What the guest does, what its stand-in does, and what is told of it.
+fn told_ends(vmm: Vmm, s: &Sandbox) {
+    for (guest, stand_in, end) in [
+        ("poweroff", &["probe=ends:off"][..], vmm.off()),
+        ("reset", &["probe=ends:reset"], ("reset", 0)),
+        ("triple", &["probe=ends:triple"], ("triple-fault", 255)),
+        ("panic", &["probe=says:panic", "probe=ends:reset"], ("panic", 255)),
+    ] {
+        let words = if vmm.real().is_some() { vec![guest] } else { [&["hang"], stand_in].concat() };
+        let c = s.container(guest, &vmm.bundle(s, &words, &[]));
+        c.launch();
+        ends(&c, end);
+    }
 }

@@ -1,7 +1,7 @@
 //! Cloud Hypervisor 53: kernel with a PVH entry, virtio on PCI, the tap by descriptor, its API on a socket that it makes.
 
 use super::{COMMON_DEVICES, Device, KVM, Monitor, words};
-use crate::launch::{Dir, Exec, FdSource, Filter, Program, Ready, Root, Stderr, Tap};
+use crate::launch::{Dir, Exec, FdSource, Filter, Program, Ready, Root, Stderr, Tap, Voice};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
@@ -75,6 +75,10 @@ impl Monitor for CloudHypervisor {
         )
     }
 
+    fn voice(&self) -> Voice {
+        Voice::CloudHypervisor
+    }
+
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
         COMMON_DEVICES.into_iter().chain([KVM]).collect()
     }
@@ -99,12 +103,18 @@ impl Monitor for CloudHypervisor {
         args.extend(["--cpus".to_owned(), format!("boot={}", machine.vcpus)]);
         args.extend(devices(machine));
         args.extend(words(&["--serial", "tty", "--console", "off", "--api-socket", API]));
+        let mut fds: Vec<FdSource> = machine.tap.map(|_| FdSource::Tap).into_iter().collect();
+        args.extend(["--event-monitor".to_owned(), format!("fd={}", 3 + fds.len())]);
+        fds.push(FdSource::Control);
+        // The device by which a guest says that it panicked; and the log in which only `-v` tells a power-off from other
+        // ends.
+        args.extend(words(&["--pvpanic", "-v"]));
         Exec::Program(Program {
             path: machine.program.to_owned(),
             args,
             env: Vec::new(),
             cwd: "/".to_owned(),
-            fds: machine.tap.map(|_| FdSource::Tap).into_iter().collect(),
+            fds,
             stderr: Stderr::Log,
             ready: Ready::Api { socket: API.to_owned(), path: "/api/v1/vm.info".to_owned() },
         })

@@ -2,7 +2,7 @@
 
 use super::{COMMON_DEVICES, Device, KVM, Monitor, TUN, words};
 use crate::PlanError;
-use crate::launch::{self, Attach, Exec, Filter, Program, Ready, Stderr};
+use crate::launch::{self, Attach, Exec, Filter, Program, Ready, Stderr, Voice};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
@@ -86,6 +86,10 @@ impl Monitor for Solo5 {
 
     fn supervised(&self) -> Option<&'static str> {
         Some("as process 1 the tender ignores what stops others")
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::Solo5
     }
 
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {

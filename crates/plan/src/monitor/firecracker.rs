@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{COMMON_DEVICES, Device, KVM, Monitor, TUN, words};
 use crate::PlanError;
 use crate::input::MonitorFacts;
-use crate::launch::{Dir, Exec, Filter, GeneratedFile, Program, Ready, Root, Stderr};
+use crate::launch::{Dir, Exec, FIRECRACKER_LOG, Filter, GeneratedFile, Program, Ready, Root, Stderr, Voice};
 use crate::machine::{Acceleration, Board, BootProtocol, DeviceModel, Machine, Offers};
 use crate::memory::{MIB, Overhead};
 
@@ -20,7 +20,6 @@ pub(super) struct Firecracker;
 const DIRECTORY: &str = "/run/firecracker";
 const CONFIG: &str = "/run/firecracker/machine.json";
 const API: &str = "/run/firecracker/api.sock";
-const LOG: &str = "/run/firecracker/log";
 
 /// CMDLINE_MAX_SIZE of its `arch/x86_64/layout.rs`, with the NUL.
 const CMDLINE_BYTES: usize = 2048;
@@ -97,7 +96,7 @@ impl Monitor for Firecracker {
             |path: &str, content| GeneratedFile { path: path.to_owned(), mode: 0o600, owned: true, content };
         root.files.push(file(CONFIG, config(machine).to_string()));
         // It may not make one: before 1.10 it opened what was there.
-        root.files.push(file(LOG, String::new()));
+        root.files.push(file(FIRECRACKER_LOG, String::new()));
     }
 
     /// Only static builds have filters (`resources/seccomp/unimplemented.json`).
@@ -113,6 +112,10 @@ impl Monitor for Firecracker {
         Some(
             "firecracker does not end on a signal as process 1, and no exit status of its guest's comes through",
         )
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::Firecracker
     }
 
     fn devices(&self, _acceleration: Acceleration) -> Vec<Device> {
@@ -132,7 +135,7 @@ impl Monitor for Firecracker {
     fn render(&self, machine: &Machine<'_>) -> Exec {
         let mut args = words(&[machine.program, "--api-sock", API, "--id"]);
         args.push(instance(machine.id));
-        args.extend(words(&["--config-file", CONFIG, "--log-path", LOG, "--level", "Error"]));
+        args.extend(words(&["--config-file", CONFIG, "--log-path", FIRECRACKER_LOG, "--level", "Error"]));
         Exec::Program(Program {
             path: machine.program.to_owned(),
             args,

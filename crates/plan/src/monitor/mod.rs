@@ -2,7 +2,7 @@
 
 use crate::PlanError;
 use crate::input::MonitorFacts;
-use crate::launch::{Exec, Filter, Root};
+use crate::launch::{Exec, Filter, Root, Voice};
 use crate::machine::{Acceleration, Board, Machine, Offers};
 use crate::memory::Overhead;
 
@@ -69,6 +69,10 @@ pub trait Monitor: Sync {
     /// Why init stays beside it; `None`: init becomes it.
     fn supervised(&self) -> Option<&'static str> {
         None
+    }
+    /// How init learns of the guest from it, and has the guest stopped.
+    fn voice(&self) -> Voice {
+        Voice::Status
     }
     /// Device nodes it opens.
     fn devices(&self, acceleration: Acceleration) -> Vec<Device>;

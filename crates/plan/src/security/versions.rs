@@ -44,6 +44,13 @@ const HOLES: &[Hole] = &[
         first: (1, 13, 0),
         fixed: &[(1, 14, 4), (1, 15, 1)],
     },
+    Hole {
+        program: "cloud-hypervisor",
+        name: "CVE-2026-45782",
+        what: "its virtio-blk uses memory after it was freed",
+        first: (0, 0, 0),
+        fixed: &[(51, 2, 0), (52, 0, 0)],
+    },
 ];
 
 impl Hole {
@@ -135,6 +142,9 @@ mod tests {
             [("v1.12.1", false), ("v1.13.1", true), ("v1.14.4", false), ("v1.15.0", true), ("v1.16.0", false)]
         {
             assert_eq!(named("firecracker", text, "CVE-2026-5747"), open, "{text}");
+        }
+        for (text, open) in [("v50.0.0", true), ("v51.1.0", true), ("v51.2.0", false), ("v53.0.0", false)] {
+            assert_eq!(named("cloud-hypervisor", text, "CVE-2026-45782"), open, "{text}");
         }
     }
 

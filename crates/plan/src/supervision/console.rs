@@ -1,6 +1,6 @@
 //! The guest's console: what Linux says there about its end, and the last of all it said.
 
-use super::lines::{Lines, Text};
+use super::lines::{Lines, Text, find};
 
 /// Longest line that is looked at.
 const LINE: usize = 240;
@@ -60,10 +60,6 @@ impl Console {
     pub fn tail(&self) -> [&[u8]; 2] {
         self.tail.parts()
     }
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
 }
 
 /// The last bytes of a stream.

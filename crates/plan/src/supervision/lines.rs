@@ -79,6 +79,11 @@ impl<const N: usize> Lines<N> {
     }
 }
 
+/// Where `what` begins.
+pub(super) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

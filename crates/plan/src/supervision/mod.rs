@@ -5,10 +5,17 @@
 
 mod console;
 mod ending;
+mod events;
+mod http;
+mod judge;
 mod lines;
+mod log;
 mod qmp;
 
 pub use console::Console;
-pub use ending::{Cause, Ending, Evidence, Fate, Note};
+pub use ending::{Cause, Ending, Evidence, Fate, Note, REBOOTING};
+pub use events::Events;
+pub use http::Answer;
 pub use lines::{Lines, Text};
+pub use log::Log;
 pub use qmp::{BUTTON_ENABLED, Said, hear};

@@ -5,7 +5,7 @@
 /// PWRBTN_EN of PM1_EN (ACPI 6.5, 4.8.4.1.2): somebody in the guest listens to the power button.
 pub const BUTTON_ENABLED: u16 = 1 << 8;
 
-/// One line.
+/// One line, or one event of another monitor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<'a> {
     /// It listens; the first line.
@@ -18,6 +18,8 @@ pub enum Said<'a> {
     Shutdown(&'a [u8]),
     /// GUEST_PANICKED: the guest says so itself, by a pvpanic device.
     Panicked,
+    /// The guest was reset, and is started anew.
+    Rebooting,
     /// STOP: the processors of the guest stand still.
     Stopped,
     /// The answer to query-status.
@@ -39,7 +41,7 @@ impl Said<'_> {
 /// What a line says.
 pub fn hear(line: &[u8]) -> Said<'_> {
     let (mut event, mut reason, mut said) = (None, &b""[..], Said::Other);
-    for member in (Members { rest: line, depth: 0 }) {
+    for member in Members::of(line) {
         match (member.depth, member.name, member.value) {
             (1, b"QMP", _) => said = Said::Greeting,
             (1, b"error", _) => said = Said::Refused,
@@ -60,19 +62,24 @@ pub fn hear(line: &[u8]) -> Said<'_> {
 }
 
 /// A member of an object: its value if that is a string, else nothing.
-struct Member<'a> {
-    depth: u32,
-    name: &'a [u8],
-    value: &'a [u8],
+pub(super) struct Member<'a> {
+    pub(super) depth: u32,
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
 }
 
 /// Members of an object and of everything in it, in order. It reads no further than it understands.
-struct Members<'a> {
+pub(super) struct Members<'a> {
     rest: &'a [u8],
     depth: u32,
 }
 
 impl<'a> Members<'a> {
+    /// Those of this text.
+    pub(super) fn of(text: &'a [u8]) -> Self {
+        Self { rest: text, depth: 0 }
+    }
+
     /// The string that begins here, without its quotes.
     fn string(&mut self) -> Option<&'a [u8]> {
         let text = self.rest.strip_prefix(b"\"")?;

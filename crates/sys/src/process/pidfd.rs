@@ -128,19 +128,40 @@ pub fn reap_any() -> Option<(i32, Fate)> {
     (pid > 0).then_some((pid, ended))
 }
 
-/// [`wait_readable`] that allocates nothing, of those that are given. A signal ends it early; where poll(2) fails, all of
-/// them may be readable.
-pub fn wait_any<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<Duration>) -> [bool; N] {
-    // poll(2) leaves out negative descriptors.
-    let entry = |fd: Option<BorrowedFd<'_>>| libc::pollfd {
-        fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    let mut polled = fds.map(entry);
+/// What to wait for.
+#[derive(Debug, Clone, Copy)]
+pub enum Until<'a> {
+    /// There is something to read, or its other end is gone.
+    Readable(BorrowedFd<'a>),
+    /// There is room, or its other end is gone.
+    Writable(BorrowedFd<'a>),
+    /// Nothing.
+    Never,
+}
+
+impl<'a> Until<'a> {
+    /// [`Until::Readable`], if there is one.
+    pub fn readable(fd: Option<BorrowedFd<'a>>) -> Self {
+        fd.map_or(Self::Never, Self::Readable)
+    }
+
+    fn entry(self) -> libc::pollfd {
+        // poll(2) leaves out negative descriptors.
+        let (fd, events) = match self {
+            Self::Readable(fd) => (fd.as_raw_fd(), libc::POLLIN),
+            Self::Writable(fd) => (fd.as_raw_fd(), libc::POLLOUT),
+            Self::Never => (-1, 0),
+        };
+        libc::pollfd { fd, events, revents: 0 }
+    }
+}
+
+/// [`wait_ready`] that allocates nothing. A signal ends it early; where poll(2) fails, all of them may be ready.
+pub fn wait_any<const N: usize>(fds: [Until<'_>; N], timeout: Option<Duration>) -> [bool; N] {
+    let mut polled = fds.map(Until::entry);
     // Rounded up: it must not spin before the time has come.
-    let timeout =
-        timeout.map_or(-1, |time| i32::try_from(time.as_millis().saturating_add(1)).unwrap_or(i32::MAX));
+    let milliseconds = |time: Duration| if time.is_zero() { 0 } else { time.as_millis().saturating_add(1) };
+    let timeout = timeout.map_or(-1, |time| i32::try_from(milliseconds(time)).unwrap_or(i32::MAX));
     // SAFETY: N entries of ours.
     let rc = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
     polled.map(|entry| rc < 0 || entry.revents != 0)

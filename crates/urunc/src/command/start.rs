@@ -190,9 +190,14 @@ fn await_acceptance(
     let Ready::Api { socket, path } = &program.ready else { return Ok(()) };
     match api::runs((root, socket), path, pidfd, patience) {
         // A guest may be faster than we can ask.
-        Err(_) if container.exit()?.is_some_and(|exit| exit.status == 0) => Ok(()),
+        Err(_) if container.exit()?.is_some_and(|exit| exit.status == 0 || is_guests(&exit.cause)) => Ok(()),
         accepted => accepted.with_context(|| plan.monitor.clone()),
     }
+}
+
+/// An end that only a guest can have had.
+fn is_guests(cause: &str) -> bool {
+    matches!(cause, "exit" | "panic" | "reset" | "triple-fault")
 }
 
 /// Foreign text for the end of a line: what is no letter or sign of a terminal is escaped, and the rest is cut.

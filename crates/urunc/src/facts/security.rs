@@ -14,7 +14,7 @@ use super::monitor;
 use crate::settings::DEFAULT_FILE;
 
 /// Programs that are asked for their version, if they are installed.
-const MONITORS: [&str; 2] = ["qemu", "firecracker"];
+const MONITORS: [&str; 3] = ["qemu", "firecracker", "cloud-hypervisor"];
 
 /// Looks at the host; `root` is the state root.
 pub fn gather(root: &Path, settings: &Settings) -> SecurityFacts {

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use urunc_plan::bpf::Insn;
-use urunc_plan::launch::{Device, Exec, FdSource, Mode, Program, Stderr, Target, Tender};
+use urunc_plan::launch::{Device, Exec, FdSource, Mode, Program, Ready, Stderr, Target, Tender};
 use urunc_plan::{LaunchPlan, MONITOR_LOG, seccomp};
 use urunc_sys::{capabilities, identity, process};
 
 use super::park::Order;
 use super::step::{Failure, Step};
-use super::supervise::supervise;
+use super::supervise::{Means, supervise};
 use crate::bundle::Hook;
 use crate::handshake::{self, Message};
 use crate::hooks::{self, Place, seen_inside};
@@ -27,6 +27,8 @@ type Named = Vec<(String, OwnedFd)>;
 pub(super) struct Inherited {
     pub(super) control: Option<OwnedFd>,
     pub(super) console: Option<OwnedFd>,
+    /// Its standard output.
+    pub(super) output: Option<OwnedFd>,
 }
 
 /// Runs startContainer hooks in the private root and becomes the monitor, which gets `files` of the image, or supervises
@@ -41,8 +43,8 @@ pub(super) fn become_monitor(
     order.signals.obey();
     write_files(&order.plan).step("private root")?;
     match (&order.plan.exec, &order.plan.mode) {
-        (Exec::Program(program), Mode::Supervised { stop, status, .. }) => {
-            supervise(order, program, (*stop, status))
+        (Exec::Program(program), Mode::Supervised { stop, voice, status, .. }) => {
+            supervise(order, program, Means { stop: *stop, voice: *voice, statuses: status })
         }
         (Exec::Program(program), Mode::Direct { .. }) => {
             process::reset_signals().step("signals")?;
@@ -71,20 +73,20 @@ fn copy_of(tap: Option<&OwnedFd>) -> anyhow::Result<OwnedFd> {
     Ok(process::duplicate(tap.context("the tap did not arrive")?.as_fd())?)
 }
 
-/// Executes the monitor. Without a control socket nobody else says READY.
-pub(super) fn exec(order: &Order, program: &Program, shared: Inherited) -> Result<Infallible, Failure> {
-    let alone = shared.control.is_none();
+/// Executes the monitor. Where it does not greet nobody else says READY.
+pub(super) fn exec(order: &Order, program: &Program, mut shared: Inherited) -> Result<Infallible, Failure> {
+    let output = shared.output.take();
     let inherited = inherited(order, program, shared).step("descriptors")?;
     rustix::process::chdir(program.cwd.as_str()).step("working directory")?;
     let path = find(program).step("exec")?;
     let filters = filters(&order.plan).step("seccomp")?;
     let socket = above(&order.socket, inherited.len()).step("descriptors")?;
     let borrowed: Vec<BorrowedFd<'_>> = inherited.iter().map(AsFd::as_fd).collect();
-    redirect_stderr(program).step("standard error")?;
+    redirect(program, output.as_ref()).step("standard streams")?;
     process::place_fds(&borrowed).step("descriptors")?;
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     // The last word before the filters, which may forbid to say more; a failed exec still says FAILED if it can.
-    if alone {
+    if program.ready != Ready::Qmp {
         handshake::send(socket.as_fd(), &Message::Ready, &[]).step("ready")?;
     }
     if !filters.is_empty() && !order.plan.identity.no_new_privs {
@@ -137,8 +139,11 @@ fn filters(plan: &LaunchPlan) -> anyhow::Result<Vec<(Vec<Insn>, u32)>> {
     plan.seccomp.iter().map(compile).collect()
 }
 
-fn redirect_stderr(program: &Program) -> anyhow::Result<()> {
+fn redirect(program: &Program, output: Option<&OwnedFd>) -> anyhow::Result<()> {
     use rustix::fs::{Mode, OFlags};
+    if let Some(output) = output {
+        process::redirect(output.as_fd(), 1)?;
+    }
     if program.stderr == Stderr::Log {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
         let log = rustix::fs::open(MONITOR_LOG, flags, Mode::empty())?;

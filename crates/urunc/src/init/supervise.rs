@@ -3,20 +3,27 @@
 //!
 //! From [`events::watch`] on there is no heap: what is kept is plain data, and everything foreign has a bound.
 
+mod api;
+mod console;
 mod events;
 mod link;
+mod watch;
+mod words;
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use anyhow::Context;
 use urunc_plan::input::Rlimit;
-use urunc_plan::launch::{Filter, Program, Ready, StatusMap, Stop};
+use urunc_plan::launch::{FdSource, Filter, Program, Ready, StatusMap, Stop, Voice};
 use urunc_plan::seccomp;
 use urunc_sys::alone::{self, Stack};
 use urunc_sys::process::{self, Child, Fork};
 use urunc_sys::{fdpass, identity};
 
-use self::events::{Watch, Words};
+use self::api::Api;
+use self::watch::Watch;
+use self::words::Words;
 use super::launch::{self, Inherited};
 use super::park::Order;
 use super::step::{Failure, Step};
@@ -42,31 +49,60 @@ const ALLOWED: &[&str] = &[
     "writev",
 ];
 
+/// And to ask a monitor that has an API.
+const ASKS: &str = "connect";
+
 /// A step that ends here only when it fails.
 type Kept = Result<Infallible, Failure>;
 
+/// What the plan says about the watch.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    /// What a stop signal becomes.
+    pub(super) stop: Stop,
+    /// How the monitor talks.
+    pub(super) voice: Voice,
+    /// What its exit status says.
+    pub(super) statuses: &'a StatusMap,
+}
+
 /// Starts the monitor and watches it. Returns only on failure, and in the child as well.
-pub(super) fn supervise(order: &Order, program: &Program, means: (Stop, &StatusMap)) -> Kept {
+pub(super) fn supervise(order: &Order, program: &Program, means: Means<'_>) -> Kept {
     let (control, theirs) = fdpass::pair().step("descriptors")?;
     let (console, copy) = process::pipe().step("descriptors")?;
+    // A terminal is the monitor's own: it changes its modes.
+    let hands_on = means.voice.prints_console() && order.plan.console.is_none();
     // Of others the channels end with the exec, and `start` asks whether they run.
-    let talks = program.ready == Ready::Qmp;
+    let wants = |source| program.fds.contains(&source);
     match process::clone3(0, None).step("monitor")? {
         Fork::Child => {
             drop((control, console));
             process::reset_signals().step("signals")?;
-            let shared = Inherited { control: talks.then_some(theirs), console: talks.then_some(copy) };
-            launch::exec(order, program, shared)
+            let control = wants(FdSource::Control).then_some(theirs);
+            let (console, output) = if hands_on { (None, Some(copy)) } else { (Some(copy), None) };
+            let console = console.filter(|_| wants(FdSource::ConsoleCopy));
+            launch::exec(order, program, Inherited { control, console, output })
         }
         Fork::Parent(child) => {
             drop((theirs, copy));
-            let mut watch = Watch::new(alone::keep(control), alone::keep(console), means);
-            if !talks {
+            let out = hands_on.then(|| process::duplicate(rustix::stdio::stdout())).transpose();
+            let out = out.step("descriptors")?.map(alone::keep);
+            let mut watch = Watch::new(alone::keep(control), (alone::keep(console), out), means);
+            watch.api = Api::of(means.voice, &program.ready).step("descriptors")?;
+            watch.log = means.voice.log().map(open_log).transpose().step("descriptors")?;
+            if program.ready != Ready::Qmp {
                 watch.expect_nothing();
             }
             go_on(order, child, watch)
         }
     }
+}
+
+/// The monitor's log, to be read at its end.
+fn open_log(path: &str) -> anyhow::Result<BorrowedFd<'static>> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(alone::keep(rustix::fs::open(path, flags, Mode::empty()).context(path.to_owned())?))
 }
 
 /// Becomes the small process. The monitor ends with this one, which is process 1 of their pid namespace.
@@ -94,11 +130,14 @@ fn settle(order: &Order, mut watch: Watch) -> Kept {
     watch.patience = order.patience;
     // What ps shows, and what tells a second `start` that this is no parked init.
     process::set_name(&format!("urunc:[{name:.7}]")).step("name")?;
-    let most = exit::LONGEST as u64;
-    let limit = Rlimit { kind: "RLIMIT_FSIZE".to_owned(), soft: most, hard: most };
-    identity::set_rlimits(&[limit]).step("limits")?;
+    if !watch.copied.fills_file() {
+        let most = exit::LONGEST as u64;
+        let limit = Rlimit { kind: "RLIMIT_FSIZE".to_owned(), soft: most, hard: most };
+        identity::set_rlimits(&[limit]).step("limits")?;
+    }
     let stack = Stack::new().step("memory")?;
-    let allowed = Filter::Allow(ALLOWED.iter().map(|name| (*name).to_owned()).collect());
+    let asks = watch.api.is_some().then_some(&ASKS);
+    let allowed = Filter::Allow(ALLOWED.iter().chain(asks).map(|name| (*name).to_owned()).collect());
     let filter = seccomp::compile(&allowed, std::env::consts::ARCH).step("seccomp")?;
     urunc_sys::seccomp::install(&filter, 0).step("seccomp")?;
     stack.go_on(watch, events::watch)

@@ -1,12 +1,12 @@
 //! Command line of Cloud Hypervisor 53 (`cloud-hypervisor/src/main.rs`, `vmm/src/config.rs`).
 
-use super::{Api, Machine, Refusal, file, kvm};
+use super::{Api, Guest, Kind, Machine, Refusal, file, kvm};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 
 /// Options of ours, and what their values may be made of; an empty list: anything. More exist.
-const OPTIONS: [(&str, &[&str]); 11] = [
+const OPTIONS: [(&str, &[&str]); 12] = [
     ("--seccomp", &[]),
     ("--kernel", &[]),
     ("--initramfs", &[]),
@@ -18,7 +18,10 @@ const OPTIONS: [(&str, &[&str]); 11] = [
     ("--serial", &[]),
     ("--console", &[]),
     ("--api-socket", &[]),
+    ("--event-monitor", &["fd"]),
 ];
+/// Those without a value.
+const FLAGS: [&str; 2] = ["--pvpanic", "-v"];
 
 type Options = BTreeMap<&'static str, String>;
 
@@ -57,8 +60,12 @@ pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
     }
     let running: Value = json!({"config": {}, "state": "Running"});
     let socket = value("--api-socket")?.clone();
-    let api = Api { socket, running: ("GET /api/v1/vm.info", running), stop: "PUT /api/v1/vm.power-button" };
-    Ok(Machine { api: Some(api), told, _opened: opened })
+    let stop = ("PUT /api/v1/vm.power-button", "");
+    let api = Api { socket, running: ("GET /api/v1/vm.info", running), stop };
+    let guest = Guest::told(value("--cmdline")?);
+    let number = options.get("--event-monitor").and_then(|place| parts(place)["fd"].parse().ok());
+    let events = number.and_then(crate::system::stream);
+    Ok(Machine { kind: Kind::CloudHypervisor { events }, api: Some(api), told, guest, _opened: opened })
 }
 
 /// `--name value` or `--name=value`; a value that begins with a hyphen needs the latter.
@@ -66,6 +73,9 @@ fn options(argv: &[String]) -> Result<Options, Refusal> {
     let mut options = Options::new();
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
+        if FLAGS.contains(&word.as_str()) {
+            continue;
+        }
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
             None => {

@@ -1,6 +1,6 @@
 //! Command line and configuration of Firecracker 1.16 (`src/firecracker/src/main.rs`, `src/vmm/src/vmm_config`).
 
-use super::{Api, Machine, Opened, Refusal, file, kvm};
+use super::{Api, Guest, Kind, Machine, Opened, Refusal, file, kvm};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 
@@ -36,13 +36,16 @@ pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
         return Err((134, format!("invalid instance id {id}")));
     }
     let log = File::options().create(true).truncate(false).read(true).write(true).open(value("--log-path")?);
-    let mut opened = vec![log.map_err(|e| (1, format!("log: {e}")))?];
+    let log = log.map_err(|e| (1, format!("log: {e}")))?;
+    let mut opened = Vec::new();
     let text = std::fs::read_to_string(value("--config-file")?).map_err(|e| (134, format!("config: {e}")))?;
     let config: Value = serde_json::from_str(&text).map_err(|e| (1, format!("config: {e}")))?;
     let told = machine(&config, &mut opened)?;
     let running = json!({"id": id, "state": "Running", "vmm_version": "1.16.1", "app_name": "Firecracker"});
-    let api = Api { socket: value("--api-sock")?, running: ("GET /", running), stop: "PUT /actions" };
-    Ok(Machine { api: Some(api), told, _opened: opened })
+    let stop = ("PUT /actions", r#"{"action_type":"SendCtrlAltDel"}"#);
+    let api = Api { socket: value("--api-sock")?, running: ("GET /", running), stop };
+    let guest = Guest::told(told["cmdline"].as_str().unwrap_or_default());
+    Ok(Machine { kind: Kind::Firecracker { log }, api: Some(api), told, guest, _opened: opened })
 }
 
 fn machine(config: &Value, opened: &mut Opened) -> Result<Value, Refusal> {

@@ -1,15 +1,18 @@
 //! The probe as Firecracker, Cloud Hypervisor or a tender of Solo5: as strict about what it is told as they are, it opens
-//! what they open, says what it got in one line of JSON, and answers on the API's socket, if there is one, until it is
-//! told to end its machine.
+//! what they open, says what it got in one line of JSON, and answers on the API's socket, if there is one, until its guest
+//! ends (`guest`).
 
+mod api;
 mod cloud_hypervisor;
+mod end;
 mod firecracker;
+mod guest;
 mod solo5;
 
+use api::Api;
+use guest::{Guest, Way};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
 /// What stays open while the machine runs.
@@ -19,20 +22,29 @@ type Refusal = (u8, String);
 
 /// A machine that was accepted.
 struct Machine {
+    kind: Kind,
     api: Option<Api>,
     /// What it was told.
     told: Value,
+    guest: Guest,
     _opened: Opened,
 }
 
-/// What is answered.
-struct Api {
-    /// Its socket.
-    socket: String,
-    /// What is asked for to learn whether the machine runs, and the answer.
-    running: (&'static str, Value),
-    /// What ends it.
-    stop: &'static str,
+/// Whose it is, and where it tells of its end.
+enum Kind {
+    Firecracker { log: File },
+    CloudHypervisor { events: Option<File> },
+    Solo5,
+}
+
+/// What comes after a conversation.
+enum Turn {
+    /// The guest ends by itself.
+    Alone,
+    /// It ends as it was asked to.
+    Asked(Way),
+    /// The next client.
+    Again,
 }
 
 /// Plays the monitor of that name; `None`: it is none of them.
@@ -44,55 +56,32 @@ pub(crate) fn play(argv: &[String], fds: &Value, env: &[String]) -> Option<ExitC
         "solo5-hvt" | "solo5-spt" => solo5::accept(argv),
         _ => return None,
     };
-    Some(match machine.and_then(|machine| run(&machine, argv, fds, env)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((status, why)) => {
-            eprintln!("Error: {why}");
-            ExitCode::from(status)
-        }
-    })
+    Some(machine.and_then(|machine| run(machine, argv, fds, env)).unwrap_or_else(|(status, why)| {
+        eprintln!("Error: {why}");
+        ExitCode::from(status)
+    }))
 }
 
-fn run(machine: &Machine, argv: &[String], fds: &Value, env: &[String]) -> Result<(), Refusal> {
-    crate::system::exit_on_signals();
-    let bind = |api: &Api| UnixListener::bind(&api.socket).map_err(|e| (1, format!("{}: {e}", api.socket)));
-    let listener = machine.api.as_ref().map(bind).transpose()?;
+fn run(mut machine: Machine, argv: &[String], fds: &Value, env: &[String]) -> Result<ExitCode, Refusal> {
+    // The others leave a signal its default action.
+    if matches!(machine.kind, Kind::CloudHypervisor { .. }) {
+        crate::system::exit_on_signals();
+    }
+    let listener = machine.api.as_ref().map(Api::listen).transpose()?;
     println!("{}", json!({"argv": argv, "env": env, "fds": fds, "machine": machine.told}));
-    let (Some(listener), Some(api)) = (listener, &machine.api) else { crate::system::sleep_until_signal() };
-    while let Ok((stream, _)) = listener.accept() {
-        if answers(api, stream) == Some(true) {
-            return Ok(());
-        }
+    machine.guest.speak(&mut machine.kind);
+    let alone = machine.guest.way();
+    let way = match (&listener, &machine.api) {
+        (Some(listener), Some(api)) => match api.serve(listener, &machine.guest) {
+            Turn::Asked(way) => Some(way),
+            _ => alone,
+        },
+        _ => alone,
+    };
+    match way {
+        Some(way) => Ok(machine.kind.end(&way)),
+        None => crate::system::wait_for_ever(),
     }
-    Ok(())
-}
-
-/// Answers one client; true when it asked for the machine's end.
-fn answers(api: &Api, stream: UnixStream) -> Option<bool> {
-    let mut writer = stream.try_clone().ok()?;
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    while let Some(request) = lines.next() {
-        // Bodies are of one line without an end: none is waited for.
-        let _headers = lines.by_ref().take_while(|line| !line.is_empty()).count();
-        let (what, running) = &api.running;
-        let answer = match request.strip_suffix(" HTTP/1.1")? {
-            known if known == *what => response("200 OK", &running.to_string()),
-            known if known == api.stop => response("204 No Content", ""),
-            _ => response("400 Bad Request", r#"{"fault_message":"probe"}"#),
-        };
-        writer.write_all(answer.as_bytes()).ok()?;
-        if request.starts_with(api.stop) {
-            return Some(true);
-        }
-    }
-    Some(false)
-}
-
-fn response(status: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 /// A file of the machine, and its length.

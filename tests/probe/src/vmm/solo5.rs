@@ -1,6 +1,6 @@
 //! Command line of Solo5's tenders (`tenders/common`, 0.7 and later).
 
-use super::{Machine, Refusal, file};
+use super::{Guest, Kind, Machine, Refusal, file};
 use serde_json::json;
 
 pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
@@ -31,5 +31,6 @@ pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
     let kernel = file(&mut opened, words.next().ok_or_else(|| fail("no kernel"))?, false)?;
     let line: Vec<_> = words.collect();
     let told = json!({"kernel": kernel, "memory": memory, "nets": nets, "blocks": blocks, "line": line});
-    Ok(Machine { api: None, told, _opened: opened })
+    let guest = Guest::told(&line.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
+    Ok(Machine { kind: Kind::Solo5, api: None, told, guest, _opened: opened })
 }

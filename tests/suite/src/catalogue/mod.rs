@@ -4,7 +4,10 @@
 mod arguments;
 mod descriptors;
 mod entries;
+mod executables;
 mod guests;
+mod kinds;
+mod machines;
 mod metadata;
 mod modes;
 mod namespaces;
@@ -21,8 +24,8 @@ use crate::bad_input::{one_line, refused};
 use crate::bundle::Bundle;
 use crate::command::Outcome;
 use crate::harness::Case;
-use crate::probe::monitor_path;
 use crate::sandbox::Sandbox;
+use kinds::monitor_for_all;
 use ledger::{Ledger, Scope};
 use std::path::Path;
 
@@ -41,7 +44,9 @@ pub fn cases() -> Vec<Case> {
         metadata::cases(),
         texts::cases(),
         guests::cases(),
+        machines::cases(),
         descriptors::cases(),
+        executables::cases(),
         namespaces::cases(),
         networks::cases(),
         sockets::cases(),
@@ -61,15 +66,6 @@ fn named(entries: &'static [Entry]) -> Vec<Case> {
 fn rounds(full: usize) -> usize {
     let divisor = std::env::var("CATALOGUE").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     full.div_ceil(divisor)
-}
-
-/// The probe plays QEMU for every Linux bundle of the case.
-fn monitor_for_all(s: &Sandbox) {
-    let settings = format!(
-        "[monitors.qemu]\npath = \"{}\"\n[runtime]\ndelegate = \"process\"\n",
-        monitor_path().display()
-    );
-    std::fs::write(&s.settings, settings).expect("settings");
 }
 
 /// The life of a container, and what its monitor is while it runs. Either it lives or it is refused in one line that has

@@ -1,8 +1,8 @@
 //! A: paths that the image controls. The canary tree of the host is what they must not reach.
 
+use super::kinds::{KINDS, PROGRAMS};
 use super::{Entry, inside, lives_or_is_refused, monitor_for_all, nothing_left};
 use crate::bad_input::refused;
-use crate::bundle::Bundle;
 use crate::harness::Case;
 use crate::image::{KERNEL, LINUX, bzimage, replaced};
 use crate::reality;
@@ -101,11 +101,6 @@ fn annotation_path_traversal(s: &Sandbox) {
     }
 }
 
-/// How a bundle becomes one of each monitor's.
-type Kind = (&'static str, fn(Bundle) -> Bundle);
-
-const KINDS: [Kind; 3] = [("spt", |b| b.spt("idle")), ("qemu", Bundle::linux), ("process", |b| b)];
-
 fn directories_that_are_links(s: &Sandbox) {
     monitor_for_all(s);
     for (kind, make) in KINDS {
@@ -157,12 +152,8 @@ fn console_sources(s: &Sandbox) {
         let c = s.container("a", &bundle);
         let master = crate::lifecycle::console::create(&c);
         c.start().ok();
-        for name in ["null", "random", "urandom"].iter().filter(|_| kind == "qemu") {
-            let planned = fs::metadata(Path::new("/dev").join(name)).unwrap().rdev();
-            assert_eq!(
-                fs::symlink_metadata(inside(c.pid(), &format!("/dev/{name}"))).unwrap().rdev(),
-                planned
-            );
+        if PROGRAMS.contains(&kind) {
+            same_nodes(&inside(c.pid(), "/dev"), Path::new("/dev"));
         }
         let terminal = fs::metadata(format!("/proc/{}/fd/0", c.monitor())).unwrap();
         assert_eq!(rustix::fs::major(terminal.rdev()), 136, "{kind}: no pseudo terminal");
@@ -170,6 +161,22 @@ fn console_sources(s: &Sandbox) {
         drop(master);
         fs::remove_file(s.dir.join("tty")).unwrap();
         nothing_left(s);
+    }
+}
+
+/// The nodes are the host's of these names; those of terminals are in a file system of the container's own.
+fn same_nodes(inside: &Path, host: &Path) {
+    let entries = fs::read_dir(inside).unwrap().flatten();
+    let entries: Vec<_> = entries.filter(|entry| entry.file_name() != "pts").collect();
+    assert!(!entries.is_empty(), "{}", inside.display());
+    for entry in entries {
+        let place = host.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            same_nodes(&entry.path(), &place);
+        } else {
+            let number = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.rdev()).ok();
+            assert_eq!(number(&entry.path()), number(&place), "{}", place.display());
+        }
     }
 }
 

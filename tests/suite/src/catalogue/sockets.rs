@@ -28,6 +28,7 @@ const CASES: &[Entry] = &[
     ("e-05-console-flood-on-a-terminal", flood_on_a_terminal),
     ("e-05-console-flood-through-run", flood_through_run),
     ("e-05-console-flood-from-hvt", flood_from_hvt),
+    ("e-05-console-flood-from-qemu", flood_from_qemu),
 ];
 
 /// What a stranger says: kind, length (little endian) and a part of what it announced.
@@ -87,7 +88,12 @@ fn resident(pid: u32) -> u64 {
 
 /// A flooding guest, with a reader, with one that has stopped, perhaps with none; then `kill`. `pids` hold no more memory
 /// than before.
-fn flood(c: &Container<'_>, mut output: File, reader_dies: bool, pids: &[u32]) {
+fn flood(c: &Container<'_>, output: File, reader_dies: bool, pids: &[u32]) {
+    flood_of(c, output, (2048, reader_dies), pids);
+}
+
+/// [`flood`] of so many KiB.
+fn flood_of(c: &Container<'_>, mut output: File, (kibibytes, reader_dies): (usize, bool), pids: &[u32]) {
     const MIB: u64 = 1024;
     let mut kib = [0; 1024];
     output.read_exact(&mut kib).expect("output");
@@ -99,7 +105,7 @@ fn flood(c: &Container<'_>, mut output: File, reader_dies: bool, pids: &[u32]) {
         }
     };
     // More than all buffers on the way hold.
-    for _ in 0..2048 {
+    for _ in 0..kibibytes {
         output.read_exact(&mut kib).expect("output");
     }
     grown("with a reader");
@@ -194,6 +200,21 @@ fn flood_from_hvt(s: &Sandbox) {
             assert_eq!(c.exit_code(), 128 + libc::SIGTERM);
         }
         c.delete().ok();
+        fs::remove_dir_all(&c.bundle).expect("bundle");
+    }
+    nothing_left(s);
+}
+
+/// A serial line is slow where it is emulated. Init, which has a copy of all, keeps as little as the monitor.
+fn flood_from_qemu(s: &Sandbox) {
+    for reader_dies in [false, true] {
+        let c = s.container("a", &crate::virtio_guest::with(s.bundle("qemu"), &["flood"]));
+        let (mut create, output) = piped(&c, "create");
+        assert_eq!(command::wait(&mut create, HANG, "create"), 0);
+        c.start().ok();
+        let pids = [c.pid(), c.monitor()].map(i32::cast_unsigned);
+        flood_of(&c, output, (256, reader_dies), &pids);
+        c.delete_force().ok();
         fs::remove_dir_all(&c.bundle).expect("bundle");
     }
     nothing_left(s);

@@ -1,13 +1,16 @@
 //! A: block devices and disk images that an image chooses.
 
+use super::descriptors::report;
+use super::kinds::on;
 use super::qmp::{Qmp, real};
-use super::{Entry, lives_or_is_refused, nothing_left};
+use super::{Entry, lives_or_is_refused, monitor_for_all, nothing_left};
 use crate::bad_input::one_line;
 use crate::bundle::Bundle;
 use crate::command::{self, until};
 use crate::harness::Case;
-use crate::image::{LINUX, SPT, replaced};
+use crate::image::{HVT, LINUX, SPT, replaced};
 use crate::sandbox::{Sandbox, text};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +23,14 @@ pub(super) fn cases() -> Vec<Case> {
 const CASES: &[Entry] = &[
     ("a-07-layerless-image", layerless),
     ("a-12-disk-format-confusion-on-spt", |s| formats(s, spt_reads_raw)),
+    ("a-12-disk-format-confusion-on-hvt", |s| formats(s, hvt_reads_raw)),
     ("a-12-disk-format-confusion-on-qemu", |s| formats(s, qemu_reads_raw)),
+    ("a-12-disk-format-confusion-on-firecracker", |s| {
+        formats(s, |s, name, disk| told_as_raw(s, ("firecracker", "/drives/0"), (name, disk)));
+    }),
+    ("a-12-disk-format-confusion-on-cloud-hypervisor", |s| {
+        formats(s, |s, name, disk| told_as_raw(s, ("cloud-hypervisor", "/disk"), (name, disk)));
+    }),
 ];
 
 /// A mount of the case; gone when it is dropped.
@@ -146,11 +156,18 @@ fn formats(s: &Sandbox, read: fn(&Sandbox, &str, &[u8])) {
     }
 }
 
-/// The guest prints the first byte and the size that it sees.
 fn spt_reads_raw(s: &Sandbox, name: &str, disk: &[u8]) {
-    let bundle = s.bundle(name).spt("block").keys(&replaced(&SPT, "block", "/disk"));
+    solo5_reads_raw(s, &s.bundle(name).spt("block").keys(&replaced(&SPT, "block", "/disk")), (name, disk));
+}
+
+fn hvt_reads_raw(s: &Sandbox, name: &str, disk: &[u8]) {
+    solo5_reads_raw(s, &s.bundle(name).hvt("block").keys(&replaced(&HVT, "block", "/disk")), (name, disk));
+}
+
+/// The guest prints the first byte and the size that it sees.
+fn solo5_reads_raw(s: &Sandbox, bundle: &Bundle, (name, disk): (&str, &[u8])) {
     fs::write(bundle.rootfs().join("disk"), disk).expect("disk");
-    let c = s.container(name, &bundle);
+    let c = s.container(name, bundle);
     c.create().ok();
     let output = s.last_output().with_extension("out");
     c.start().ok();
@@ -158,6 +175,21 @@ fn spt_reads_raw(s: &Sandbox, name: &str, disk: &[u8]) {
     let said = text(&output);
     assert!(said.contains(&format!("storage of {} bytes", disk.len())), "{said}");
     assert!(said.contains(&format!("first byte {:#04x}", disk[0])), "{said}");
+    c.delete_force().ok();
+}
+
+/// The stand-in takes no disk whose format would be guessed, and says at which place how long the one is that it got.
+fn told_as_raw(s: &Sandbox, (monitor, place): (&str, &str), (name, disk): (&str, &[u8])) {
+    monitor_for_all(s);
+    let keys = [&replaced(&LINUX, "hypervisor", monitor)[..], &[("block", "/disk")]].concat();
+    let bundle = on(s.bundle(name), monitor).keys(&keys);
+    fs::write(bundle.rootfs().join("disk"), disk).expect("disk");
+    let c = s.container(name, &bundle);
+    c.create().ok();
+    let output = s.last_output();
+    c.start().ok();
+    let told = report(&output)["machine"].pointer(place).cloned();
+    assert_eq!(told, Some(json!({"bytes": disk.len(), "readonly": false})), "{name}");
     c.delete_force().ok();
 }
 

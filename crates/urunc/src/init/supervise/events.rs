@@ -1,14 +1,15 @@
 //! The loop: the monitor's words and end, signals to the container, and time.
 
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use urunc_plan::launch::{StatusMap, Stop};
-use urunc_plan::supervision::{BUTTON_ENABLED, Ending, Evidence, Fate, Said, Text};
-use urunc_sys::{alone, cgroup, process};
+use urunc_plan::launch::Stop;
+use urunc_plan::supervision::{BUTTON_ENABLED, Ending, Evidence, Fate, REBOOTING, Said, Text};
+use urunc_sys::process::{self, Until};
+use urunc_sys::{alone, cgroup};
 
-use super::link::{Control, Copied};
-use crate::handshake::{self, Message};
+use super::api::Api;
+use super::link;
+use super::watch::{Phase, Watch};
 use crate::{exit, signals};
 
 const SIGCHLD: i32 = 17;
@@ -29,146 +30,41 @@ const NOBODY: u16 = 0xffff;
 const ANSWER: Duration = Duration::from_millis(500);
 /// How long it gets to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// What init knows while the monitor runs: plain data.
-#[derive(Clone, Copy)]
-pub(super) struct Watch {
-    /// The monitor, by pidfd and by number.
-    pub(super) monitor: BorrowedFd<'static>,
-    pub(super) pid: i32,
-    /// What comes to the container's process.
-    pub(super) signals: BorrowedFd<'static>,
-    /// Where READY or FAILED goes, until one of them went there.
-    pub(super) start: Option<BorrowedFd<'static>>,
-    /// Where the record goes.
-    pub(super) record: Option<BorrowedFd<'static>>,
-    /// Counter of kills for memory.
-    pub(super) oom: Option<BorrowedFd<'static>>,
-    /// What it can say to `start`.
-    pub(super) words: Words,
-    /// Seconds that the monitor gets for its greeting.
-    pub(super) patience: u64,
-    stop: Stop,
-    statuses: [Option<u8>; 256],
-    control: Control,
-    copied: Copied,
-    phase: Phase,
-    deadline: Option<Duration>,
-    asked: Option<u8>,
-    shutdown: Option<Text<32>>,
-    panicked: bool,
-    broken: bool,
-}
-
-/// Frames for `start`, made while they can be made.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Words {
-    ready: Text<32>,
-    ended: Text<160>,
-    no_greeting: Text<160>,
-    too_late: Text<160>,
-}
-
-impl Words {
-    /// Of the monitor with this name, which gets `patience` seconds.
-    pub(super) fn new(monitor: &str, patience: u64) -> anyhow::Result<Self> {
-        let failed = |why: &str| {
-            let message = format!("{monitor} {why}");
-            Ok::<_, anyhow::Error>(Text::cut(&handshake::frame(&Message::Failed {
-                step: "monitor".into(),
-                message,
-            })?))
-        };
-        Ok(Self {
-            ready: Text::cut(&handshake::frame(&Message::Ready)?),
-            ended: failed("ended before its QMP greeting")?,
-            no_greeting: failed("gave no QMP greeting")?,
-            too_late: failed(&format!("gave no QMP greeting within {patience} s"))?,
-        })
-    }
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The greeting is to come.
-    Silent,
-    /// It is still making the machine; commands are not answered.
-    Greeted,
-    /// It takes commands.
-    Running,
-    /// A stop was asked for; does the guest listen?
-    Looking,
-    /// The button was pressed: the rest is the guest's, and the engine's patience.
-    Pressed,
-    /// SIGTERM was sent.
-    Ending,
-    /// SIGKILL was sent.
-    Killed,
-}
+/// How long the container's reader gets for what the guest has said, once the monitor has ended by itself.
+const DRAIN: Duration = Duration::from_secs(5);
 
 impl Watch {
-    /// Of these channels; the rest is to be filled in.
-    pub(super) fn new(
-        control: BorrowedFd<'static>,
-        console: BorrowedFd<'static>,
-        (stop, statuses): (Stop, &StatusMap),
-    ) -> Self {
-        Self {
-            monitor: control,
-            pid: 0,
-            signals: control,
-            start: None,
-            record: None,
-            oom: None,
-            words: Words::default(),
-            patience: 0,
-            stop,
-            statuses: statuses.table(),
-            control: Control::new(control),
-            copied: Copied::new(console),
-            phase: Phase::Silent,
-            deadline: None,
-            asked: None,
-            shutdown: None,
-            panicked: false,
-            broken: false,
-        }
-    }
-
-    /// The monitor says nothing over its channels: it runs, and `start` has its READY from the exec.
-    pub(super) fn expect_nothing(&mut self) {
-        self.phase = Phase::Running;
-    }
-
-    /// What is open.
-    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'static>> {
-        let channels = [self.control.fd(), self.copied.fd(), self.start, self.record, self.oom];
-        channels.into_iter().flatten().chain([self.monitor, self.signals]).collect()
-    }
-
-    /// Nobody but poll(2) waits.
-    pub(super) fn never_block(&self) -> urunc_sys::Result<()> {
-        [self.control.fd(), self.copied.fd()].into_iter().flatten().try_for_each(process::never_block)
-    }
-
     fn within(&mut self, time: Duration) {
         self.deadline = Some(alone::now() + time);
     }
 
     /// The monitor's end was asked for by `number`, for the first time or once more.
     fn stop(&mut self, number: i32) {
+        if let Some(fate) = self.fate {
+            self.finish(fate);
+        }
         if self.asked.is_some() {
             return self.kill();
         }
         self.asked = u8::try_from(number).ok();
-        if self.phase == Phase::Running && self.stop == Stop::PowerButton {
+        if self.phase == Phase::Running && self.stop == Stop::PowerButton && self.ask() {
             self.phase = Phase::Looking;
-            let _ = self.control.say(LOOK);
             self.within(ANSWER);
         } else {
             self.end();
         }
+    }
+
+    /// Where the monitor has an API, it presses at once, or refuses; QEMU is asked first.
+    fn ask(&mut self) -> bool {
+        match &mut self.api {
+            Some(api) => api.ask(),
+            None => self.control.say(LOOK),
+        }
+    }
+
+    fn pressed(&mut self) {
+        (self.phase, self.deadline) = (Phase::Pressed, None);
     }
 
     fn end(&mut self) {
@@ -184,9 +80,10 @@ impl Watch {
     }
 
     fn late(&mut self) {
-        match self.phase {
-            Phase::Silent => self.refuse(self.words.too_late.bytes()),
-            Phase::Looking => self.end(),
+        match (self.fate, self.phase) {
+            (Some(fate), _) => self.finish(fate),
+            (None, Phase::Silent) => self.refuse(self.words.too_late.bytes()),
+            (None, Phase::Looking) => self.end(),
             _ => self.kill(),
         }
     }
@@ -213,6 +110,10 @@ impl Watch {
             (Phase::Greeted, Said::Done(_)) => self.phase = Phase::Running,
             (_, Said::Shutdown(reason)) => self.shutdown = Some(Text::cut(reason)),
             (_, Said::Panicked) => self.panicked = true,
+            (_, Said::Rebooting) => {
+                self.shutdown = Some(Text::cut(REBOOTING));
+                self.kill();
+            }
             (Phase::Running, Said::Stopped) => drop(self.control.say(STATUS)),
             (_, Said::Status(b"internal-error")) => {
                 self.broken = true;
@@ -221,7 +122,7 @@ impl Watch {
             (Phase::Looking, said @ (Said::Done(_) | Said::Refused)) => {
                 let listens = |enabled: u16| enabled != NOBODY && enabled & BUTTON_ENABLED != 0;
                 if said.port().is_some_and(listens) {
-                    (self.phase, self.deadline) = (Phase::Pressed, None);
+                    self.pressed();
                     let _ = self.control.say(PRESS);
                 } else {
                     self.end();
@@ -242,14 +143,35 @@ impl Watch {
         heard
     }
 
-    /// The monitor has ended: the rest of what it said, the judgement, the record.
+    /// Takes the answer of its API; one that came too late changes nothing.
+    fn hear_answer(&mut self) {
+        let accepted = self.api.as_mut().and_then(Api::answered);
+        match accepted.filter(|_| self.phase == Phase::Looking) {
+            Some(true) => self.pressed(),
+            Some(false) => self.end(),
+            None => {}
+        }
+    }
+
+    /// The monitor has ended. What its guest has said goes to its reader first, if that takes it.
+    fn depart(&mut self, fate: Fate) {
+        if !self.copied.hands_on() {
+            self.finish(fate);
+        }
+        self.fate = Some(fate);
+        self.within(if self.asked.is_some() { GRACE } else { DRAIN });
+    }
+
+    /// The rest of what it said, the judgement, the record.
     fn finish(&mut self, fate: Fate) -> ! {
         while self.listen() {}
         if self.start.is_some() && self.asked.is_none() {
             self.refuse(self.words.ended.bytes());
         }
         self.copied.fetch();
+        let log = self.log.and_then(link::read);
         let ending = Ending::of(&Evidence {
+            voice: self.voice,
             fate,
             shutdown: self.shutdown.as_ref().map(Text::bytes),
             panicked: self.panicked,
@@ -257,6 +179,7 @@ impl Watch {
             stop: self.asked,
             oom: self.oom.and_then(cgroup::oom_kills).is_some_and(|kills| kills > 0),
             console: &self.copied.console,
+            log: log.as_ref(),
             statuses: &self.statuses,
         });
         let line = exit::record(&ending, self.copied.console.tail());
@@ -280,7 +203,7 @@ impl Watch {
     fn reap(&mut self) {
         while let Some((pid, fate)) = process::reap_any() {
             if pid == self.pid {
-                self.finish(fate);
+                self.depart(fate);
             }
         }
     }
@@ -296,14 +219,22 @@ pub(super) fn watch(watch: &mut Watch) -> ! {
     loop {
         let left = watch.deadline.map(|deadline| deadline.saturating_sub(alone::now()));
         let timeout = [left, watch.copied.rest()].into_iter().flatten().min();
-        let fds = [Some(watch.signals), watch.control.fd(), watch.copied.fd()];
+        let (control, answer) = (watch.control.fd(), watch.api.as_ref().and_then(Api::awaited));
+        let [signals, control, answer] = [Some(watch.signals), control, answer].map(Until::readable);
         // Nothing that is read waits: when in doubt, all of it is read.
-        let [signals, control, console] = process::wait_any(fds, timeout);
+        let fds = [signals, control, answer, watch.copied.awaited()];
+        let [signals, control, answer, console] = process::wait_any(fds, timeout);
         if control {
             watch.listen();
         }
+        if answer {
+            watch.hear_answer();
+        }
         if console {
             watch.copied.fetch();
+        }
+        if let Some(fate) = watch.fate.filter(|_| !watch.copied.hands_on()) {
+            watch.finish(fate);
         }
         if signals {
             watch.receive_signals();

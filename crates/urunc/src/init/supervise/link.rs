@@ -1,29 +1,29 @@
-//! The monitor's side channels: its control socket, and the copy of the guest's console.
+//! What the monitor says to init: on its control socket, QMP or another one's events; and in its log.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
-use urunc_plan::supervision::{Console, Lines, Said, hear};
-use urunc_sys::alone;
+use urunc_plan::launch::Voice;
+use urunc_plan::supervision::{Events, Lines, Log, Said, hear};
 
-/// Longest line of QMP that is looked at: the greeting and every event are far shorter.
+/// Longest line that is looked at: QMP's greeting and every event are far shorter.
 const LINE: usize = 2048;
-/// Console bytes are fetched this often at most: a flood must not cost more than the guest's own writing.
-const REST: Duration = Duration::from_millis(10);
-/// Reads of [`CHUNK`] bytes at a time.
-const READS: usize = 64;
 const CHUNK: usize = 1024;
+/// Bytes of the monitor's log that are read: a longer one is none.
+const LOG: u64 = 1 << 20;
 
 /// A connected control socket.
 #[derive(Clone, Copy)]
 pub(super) struct Control {
     fd: Option<BorrowedFd<'static>>,
     lines: Lines<LINE>,
+    /// Who does not speak QMP.
+    events: Option<Events>,
 }
 
 impl Control {
-    pub(super) fn new(fd: BorrowedFd<'static>) -> Self {
-        Self { fd: Some(fd), lines: Lines::default() }
+    pub(super) fn new(fd: BorrowedFd<'static>, voice: Voice) -> Self {
+        let events = (voice != Voice::Qmp).then(Events::default);
+        Self { fd: Some(fd), lines: Lines::default(), events }
     }
 
     /// What to wait for; nothing once the monitor has closed it.
@@ -44,7 +44,14 @@ impl Control {
         match rustix::io::read(fd, &mut chunk) {
             Ok(count) if count > 0 => {
                 let bytes = chunk.get(..count).unwrap_or_default();
-                self.lines.feed(bytes, |line, whole| each(if whole { hear(line) } else { Said::Other }));
+                let events = &mut self.events;
+                self.lines.feed(bytes, |line, whole| {
+                    each(match events {
+                        Some(events) => events.hear(line, whole),
+                        None if whole => hear(line),
+                        None => Said::Other,
+                    });
+                });
                 true
             }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => false,
@@ -56,41 +63,19 @@ impl Control {
     }
 }
 
-/// The copy of the console.
-#[derive(Clone, Copy)]
-pub(super) struct Copied {
-    fd: Option<BorrowedFd<'static>>,
-    rests_until: Option<Duration>,
-    pub(super) console: Console,
-}
-
-impl Copied {
-    pub(super) fn new(fd: BorrowedFd<'static>) -> Self {
-        Self { fd: Some(fd), rests_until: None, console: Console::default() }
-    }
-
-    /// What to wait for, unless it is to be left alone for a moment.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'static>> {
-        self.fd.filter(|_| self.rest().is_none())
-    }
-
-    /// How long it is to be left alone.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        let left = self.rests_until?.checked_sub(alone::now())?;
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// Takes what has come.
-    pub(super) fn fetch(&mut self) {
-        let mut chunk = [0; CHUNK];
-        for _ in 0..READS {
-            let Some(fd) = self.fd else { return };
-            match rustix::io::read(fd, &mut chunk) {
-                Ok(count) if count > 0 => self.console.feed(chunk.get(..count).unwrap_or_default()),
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
-                _ => self.fd = None,
+/// The monitor's log; `None` when it is too long to say what is not in it.
+pub(super) fn read(log: BorrowedFd<'_>) -> Option<Log> {
+    let (mut read, mut at, mut chunk) = (Log::default(), 0, [0; CHUNK]);
+    while at < LOG {
+        match rustix::io::pread(log, &mut chunk, at) {
+            Ok(0) => return Some(read),
+            Ok(count) => {
+                read.feed(chunk.get(..count).unwrap_or_default());
+                at += count as u64;
             }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => break,
         }
-        self.rests_until = Some(alone::now() + REST);
     }
+    None
 }
