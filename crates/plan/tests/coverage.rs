@@ -1,11 +1,13 @@
 //! Golden cases of all that the support table promises, and of what each pair refuses.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::json;
 use urunc_plan::input::ImageKeys;
 use urunc_plan::machine::{Board, DeviceModel, Offers, Wants};
+use urunc_plan::memory::MIB;
 use urunc_plan::{PlanError, Request, decide, guest, monitor, negotiate};
 
 mod support;
@@ -115,5 +117,29 @@ fn a_pair_that_does_not_fit_is_refused_with_both_names_and_every_way_out() {
         let ways = format!("which {monitor} does not offer; use hypervisor {}", works.join(" or "));
         assert!(refusal.starts_with(&format!("unsupported guest monitor pair: {guest} ")), "{refusal}");
         assert!(refusal.ends_with(&ways), "{refusal}");
+    }
+}
+
+#[test]
+fn a_limit_below_what_a_case_needs_is_refused_with_the_least_that_works() {
+    for dir in support::directories("plans") {
+        let (request, host, net) = support::inputs(&dir);
+        let with = |limit: u64| {
+            let mut request = request.clone();
+            request.resources["memory"] = json!({ "limit": limit });
+            decide::plan(&request, &host, net.as_ref())
+        };
+        if decide::plan(&request, &host, net.as_ref()).map_or(true, |plan| plan.guest == NO_GUEST) {
+            continue;
+        }
+        let refusal = with(4096).unwrap_err().to_string();
+        let figure = refusal.split("at least ").nth(1).and_then(|text| text.split(' ').next());
+        let figure: u64 =
+            figure.unwrap().parse().unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let plan = with(figure).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let least = guest::find(&plan.guest).unwrap().wants().least_ram;
+        assert!(plan.memory.guest_mib >= least / MIB, "{}", dir.display());
+        let less = with(figure - 1).unwrap_err();
+        assert!(matches!(less, PlanError::Memory { .. }), "{}: {less}", dir.display());
     }
 }
