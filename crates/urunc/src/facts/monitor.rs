@@ -280,8 +280,11 @@ mod tests {
         assert!(problem(&settings(&good.path().join("none"), "")).starts_with("monitors.qemu.path: "));
         assert!(problem(&settings(good.path(), "")).ends_with("is not a file"));
         assert!(problem(&settings(Path::new("qemu"), "")).ends_with("must be an absolute path"));
-        std::fs::write(good.path().join("script"), "#!/bin/sh\n").unwrap();
-        let not_elf = problem(&settings(&good.path().join("script"), "/usr"));
+        let script = good.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        assert!(problem(&settings(&script, "/usr")).ends_with("is not executable"));
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let not_elf = problem(&settings(&script, "/usr"));
         assert!(not_elf.contains("not a usable ELF file"), "{not_elf}");
         std::fs::copy("/bin/true", good.path().join("qemu")).unwrap();
         let no_data = problem(&settings(&good.path().join("qemu"), "/no/such"));
