@@ -55,6 +55,7 @@ pub fn cases() -> Vec<Case> {
         case("a-real-monitor-that-is-shot", shot),
         case("stop-signals-of-all-kinds", every_signal),
         case("a-guest-with-a-power-button", power_button),
+        case("linux-with-a-power-button", linux_power_button),
         case("a-guest-that-does-not-mind-its-power-button", second_signal),
         case("a-monitor-that-minds-no-signal", deaf_monitor),
         case("init-beside-a-monitor-is-small-and-holds-nothing", small),
@@ -164,6 +165,17 @@ fn power_button(s: &Sandbox) {
     let c = launched(s, &guest(s, &[&LISTEN[..], &SAY, &WAIT, &POWER_OFF].concat()));
     until("the guest listens", || text(&s.dir.join("command-0.out")).contains('!'));
     c.kill("TERM").ok();
+    ends(&c, ("power-off", 0));
+}
+
+/// Debian's kernel tells who listens: its own init, who ends it in order.
+fn linux_power_button(s: &Sandbox) {
+    let c = launched(s, &debian(s, &["/app", "button"]));
+    let output = s.dir.join("command-0.out");
+    crate::command::until_patiently("linux listens", || text(&output).contains("app: listening"));
+    c.kill("TERM").ok();
+    crate::command::until_patiently("linux ends", || c.status() == "stopped");
+    assert!(text(&output).contains("app: power button"), "{}", text(&output));
     ends(&c, ("power-off", 0));
 }
 
