@@ -55,9 +55,11 @@ pub fn cases() -> Vec<Case> {
         case("a-real-monitor-that-is-shot", shot),
         case("stop-signals-of-all-kinds", every_signal),
         case("a-guest-with-a-power-button", power_button),
+        case("linux-with-a-power-button", linux_power_button),
         case("a-guest-that-does-not-mind-its-power-button", second_signal),
         case("a-monitor-that-minds-no-signal", deaf_monitor),
         case("init-beside-a-monitor-is-small-and-holds-nothing", small),
+        case("init-that-hands-a-console-on-is-small", small_with_console),
     ];
     cases.extend(vmm::cases());
     cases.extend(stops::cases());
@@ -167,6 +169,17 @@ fn power_button(s: &Sandbox) {
     ends(&c, ("power-off", 0));
 }
 
+/// Debian's kernel tells who listens: its own init, who ends it in order.
+fn linux_power_button(s: &Sandbox) {
+    let c = launched(s, &debian(s, &["/app", "button"]));
+    let output = s.dir.join("command-0.out");
+    crate::command::until_patiently("linux listens", || text(&output).contains("app: listening"));
+    c.kill("TERM").ok();
+    crate::command::until_patiently("linux ends", || c.status() == "stopped");
+    assert!(text(&output).contains("app: power button"), "{}", text(&output));
+    ends(&c, ("power-off", 0));
+}
+
 /// Init has taken every signal that was sent: of several it would take the one with the lowest number first.
 pub(crate) fn until_taken(c: &Container<'_>) {
     let status = format!("/proc/{}/status", c.pid());
@@ -193,9 +206,25 @@ fn deaf_monitor(s: &Sandbox) {
 }
 
 fn small(s: &Sandbox) {
-    let bundle = guest(s, &SAY).with("/process/user", json!({"uid": 1000, "gid": 1000}));
-    let c = launched(s, &bundle);
+    let c = launched(s, &guest(s, &SAY).with("/process/user", json!({"uid": 1000, "gid": 1000})));
     until("the guest runs", || text(&s.dir.join("command-0.out")).contains('!'));
+    // QMP and the console's copy; signals and the monitor.
+    holds(&c, [3, 1, 1, 2, 0]);
+    c.delete_force().ok();
+}
+
+/// It has the container's output and the monitor's log besides, and a socket for the API.
+fn small_with_console(s: &Sandbox) {
+    let bundle = vmm::bundle(s, vmm::FIRECRACKER, &["says:lines"]);
+    let c = launched(s, &bundle.with("/process/user", json!({"uid": 1000, "gid": 1000})));
+    until("all is handed on", || text(&s.dir.join("command-0.out")).ends_with("line 19999\n"));
+    holds(&c, [3, 2, 1, 2, 2]);
+    c.delete_force().ok();
+}
+
+/// Init is small, confined and nobody's, and holds so many of these: null, sockets, pipes, anonymous, the container's files;
+/// and the record and the counter of kills.
+fn holds(c: &Container<'_>, [nulls, sockets, pipes, anonymous, files]: [usize; 5]) {
     let proc = |name: &str| text(std::path::Path::new(&format!("/proc/{}/{name}", c.pid())));
     let field = |file: &str, name: &str| {
         let text = proc(file);
@@ -217,8 +246,8 @@ fn small(s: &Sandbox) {
     open.sort();
     let kinds: Vec<&str> = open.iter().map(|link| link.rsplit('/').next().unwrap_or_default()).collect();
     let kind = |wanted: &str| kinds.iter().filter(|kind| kind.starts_with(wanted)).count();
-    assert_eq!((kind("null"), kind("socket:"), kind("pipe:")), (3, 1, 1), "{open:?}");
-    assert_eq!((kind("anon_inode:"), kind("exit.json"), kind("memory.")), (2, 1, 1), "{open:?}");
-    assert_eq!(open.len(), 9, "{open:?}");
-    c.delete_force().ok();
+    assert_eq!([kind("null"), kind("socket:"), kind("pipe:")], [nulls, sockets, pipes], "{open:?}");
+    assert_eq!([kind("anon_inode:"), kind("exit.json"), kind("memory.")], [anonymous, 1, 1], "{open:?}");
+    assert_eq!(kind("log") + kind("command-0.out"), files, "{open:?}");
+    assert_eq!(open.len(), nulls + sockets + pipes + anonymous + files + 2, "{open:?}");
 }

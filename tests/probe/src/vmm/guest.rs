@@ -6,6 +6,7 @@
 //! | `probe=says:WHAT` | Linux's last words on the console: `panic`, `init:CODE`, `restart`; or 20 000 `lines` |
 //! | `probe=events:HOW` | events of no use: `half`, `endless`, `others` |
 //! | `probe=ends:WAY` | it ends by itself once its monitor was asked whether it runs: `off`, `reset`, `triple`, `panic`, `broken`, `status:N`, `signal:N` |
+//! | `probe=floods` | it writes to the console for ever |
 //! | `probe=warns` | its monitor complains on standard error |
 
 use super::Kind;
@@ -81,6 +82,13 @@ impl Guest {
         });
         if let Some(last) = last {
             println!("[    1.0] {last}");
+        }
+        if self.words.iter().any(|word| word == "floods") {
+            std::thread::spawn(|| {
+                loop {
+                    println!("flood");
+                }
+            });
         }
         if self.words.iter().any(|word| word == "warns") {
             eprintln!("warning: of no use");

@@ -2,6 +2,7 @@
 
 use super::{ends, launched, until_taken};
 use crate::bundle::Bundle;
+use crate::command::until;
 use crate::harness::Case;
 use crate::image::{LINUX, replaced};
 use crate::probe::played;
@@ -9,6 +10,7 @@ use crate::sandbox::{Sandbox, text};
 use crate::virtio_guest;
 use serde_json::json;
 use std::fs;
+use std::process::Stdio;
 
 pub(super) const FIRECRACKER: &str = "firecracker";
 pub(super) const CLOUD_HYPERVISOR: &str = "cloud-hypervisor";
@@ -76,6 +78,9 @@ pub(super) fn cases() -> Vec<Case> {
             }),
             Case::new("exits", format!("{vmm}-whose-api-answers-without-end"), move |s: &Sandbox| {
                 unheard(s, vmm, "endless");
+            }),
+            Case::new("exits", format!("{vmm}-whose-console-nobody-reads"), move |s: &Sandbox| {
+                unread(s, vmm);
             }),
             Case::new("exits", format!("the-console-of-{vmm}-arrives-whole"), move |s: &Sandbox| {
                 console(s, vmm);
@@ -146,4 +151,23 @@ fn console(s: &Sandbox, vmm: &str) {
     assert_eq!(lines.len(), 20_000, "{}", said.len());
     assert!(lines.iter().enumerate().all(|(number, line)| *line == format!("line {number}")));
     c.delete().ok();
+}
+
+/// Init waits for room without blocking, so that it hears a stop signal, and does not wait for ever at the end.
+fn unread(s: &Sandbox, vmm: &str) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let c = s.container("a", &bundle(s, vmm, &["floods", "api:unheard"]));
+    let (mut create, _) = s.command(["create", "--bundle"]);
+    create.arg(&c.bundle).arg("--pid-file").arg(c.pid_file()).arg(&c.id);
+    assert!(
+        create.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).status().expect("urunc").success()
+    );
+    drop(create);
+    c.start().ok();
+    until("it is full", || rustix::io::ioctl_fionread(&reader).is_ok_and(|bytes| bytes > 60_000));
+    c.kill("TERM").ok();
+    until_taken(&c);
+    assert_eq!(c.status(), "running");
+    c.kill("INT").ok();
+    ends(&c, ("stopped", 143));
 }
