@@ -4,8 +4,9 @@ set -uo pipefail
 share=$(cd "$(dirname "$0")/../.." && pwd)
 # A copy: the shared one is slow. Where it is on the host, because the suite knows its cases by that path.
 top=$(cat "$share/top")
-mkdir -p "$(dirname "$top")"
-cp -r "$share" "$top"
+mkdir -p "$top"
+cp -r "$share"/{dist,linux,scripts,target,tests} "$top/"
+ln -s "$share/cases" "$top/"
 cd "$top" || exit
 
 # A monitor is trusted only where root alone can write.
@@ -13,7 +14,7 @@ install -D -t /var/lib/urunc-vm dist/test/{probe,monitor}
 mkdir -p /var/lib/urunc-vm/tmp
 install dist/urunc /usr/local/bin/
 export RUNTIME=/usr/local/bin/urunc FLAVOUR=urunc MACHINE=vm
-export GUESTS=$top/dist/guests PROBE=/var/lib/urunc-vm/probe TMPDIR=/var/lib/urunc-vm/tmp HOME=/root
+export GUESTS=$top/dist/guests LINUX=$top/linux PROBE=/var/lib/urunc-vm/probe TMPDIR=/var/lib/urunc-vm/tmp HOME=/root
 passed=0 failed=0 skipped=0
 
 # group NAME COMMAND...: adds up the command's closing lines; without one it has failed.
@@ -33,11 +34,13 @@ uname -sr
 # Real KVM: the emulated processor has SVM.
 modprobe kvm_amd
 modprobe tun
-for name in $(cat groups); do
+for name in $(cat "$share/groups"); do
     case $name in
     docker) group docker tests/vm/docker.sh ;;
     */*) group "${name//\//-}" target/debug/suite "${name%%/*}" --only "${name#*/}" ;;
     *) group "$name" target/debug/suite "$name" ;;
     esac
 done
+# Which call a filter has ended a process for.
+[ "$failed" -eq 0 ] || dmesg | grep -a ' type=1326 '
 echo "$passed passed, $failed failed, $skipped skipped"

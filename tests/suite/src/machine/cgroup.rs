@@ -1,7 +1,8 @@
 //! cgroup v2: limits bind, use is accounted, and init is born where it belongs.
 
 use super::Entry;
-use crate::command::{self, until};
+use crate::bundle::Bundle;
+use crate::command::{self, until, until_patiently};
 use crate::container::Container;
 use crate::sandbox::{Sandbox, text};
 use serde_json::json;
@@ -19,6 +20,7 @@ pub(super) const CASES: &[Entry] = &[
         assert_eq!(value(&dir, "memory.events", "oom_kill"), 1);
         assert!(number(&dir, "memory.peak") <= 32 << 20);
     }),
+    ("a-guest-that-is-killed-for-its-memory-ended-by-oom", killed_guests),
     ("a-process-beyond-the-limit-is-not-forked", |s| {
         let bundle = s.bundle("b").with("/linux/resources/pids", json!({"limit": 3}));
         let c = s.container("a", &bundle.script("for i in 1 2 3 4 5; do sleep 100 & done; wait"));
@@ -83,6 +85,29 @@ pub(super) const CASES: &[Entry] = &[
 /// Where [`Sandbox::bundle`] puts the container.
 fn directory(s: &Sandbox) -> PathBuf {
     Path::new("/sys/fs/cgroup").join(s.id("b"))
+}
+
+/// The limit falls after the plan was made: guests that take what they were promised are killed, and `state`, status and
+/// log say why.
+fn killed_guests(s: &Sandbox) {
+    for make in [|b: Bundle| b.spt("memory"), |b: Bundle| b.hvt("memory")] {
+        let bundle = make(s.bundle("b")).with("/linux/resources/memory", json!({"limit": 256 << 20}));
+        let c = s.container("a", &bundle);
+        c.create().ok();
+        let dir = directory(s);
+        std::fs::write(dir.join("memory.max"), (128 << 20).to_string()).unwrap();
+        c.start().ok();
+        until_patiently("the guest is killed", || c.status() == "stopped");
+        let state = c.state();
+        let said = |name: &str| state["annotations"][format!("com.urunc.state.exit.{name}")].clone();
+        assert_eq!((said("cause"), said("status")), (json!("oom"), json!("137")), "{state}");
+        assert_eq!(value(&dir, "memory.events", "oom_kill"), 1);
+        c.delete().ok();
+        let log = s.log().join("");
+        assert!(log.contains("ended: oom, status 137"), "{log}");
+        assert_eq!(c.exit_code(), 137);
+        std::fs::remove_dir_all(&c.bundle).unwrap();
+    }
 }
 
 fn number(dir: &Path, file: &str) -> u64 {
