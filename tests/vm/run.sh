@@ -10,7 +10,7 @@ shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 # Longer than the whole lane takes on two cores that are busy with something else.
-limit=${URUNC_VM_SECONDS:-1000}
+limit=${URUNC_VM_SECONDS:-1500}
 # Seconds without a tick of the guest's clock after which the machine stands still: an emulated KVM below an emulated
 # processor at times stops both, whatever runs there. What the tests hang on leaves the clock alone.
 still=${URUNC_VM_STILL:-240}
