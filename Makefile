@@ -60,7 +60,8 @@ sweep: build probe
 
 # Switches one defence after the other off, in a copy below target/: each must turn a test red. ONLY=A-01, or part of a name.
 mutants: guests probe
-	$(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")
+	scripts/linux-image.sh dist/linux
+	LINUX=$(CURDIR)/dist/linux $(CARGO) run --locked -p mutants -- $(if $(ONLY),--only "$(ONLY)")
 
 # Hours of it: `make fuzz EACH=7200 JOBS=8`, seconds for each target.
 fuzz:
