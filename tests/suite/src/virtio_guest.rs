@@ -38,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         case("ipv6-beside-ipv4", both_families),
         case("a-gateway-outside-of-the-network", far_gateway),
         case("the-command-line-arrives-and-the-machine-powers-off", hello),
+        case("without-any-key", keyless),
         case("initrd-and-disk-arrive-whole", storage),
         case("a-multiboot-kernel-gets-command-line-initrd-and-network", multiboot),
         case("every-end-ends-the-container", ends),
@@ -161,6 +162,14 @@ fn hello(s: &Sandbox) {
     let line = r#"panic=-1 console=ttyS0 A=1 B=\"x y\" init=hello -- \"a b\" <&>"#;
     let expected = format!("hello: entered by Pvh, told \"{line}\"\n");
     assert_eq!(run(s, &bundle), (expected, 0));
+}
+
+/// The kernel itself says that it is one of Linux.
+fn keyless(s: &Sandbox) {
+    let bundle = guest(s, &["hello"]);
+    fs::remove_file(bundle.rootfs().join("urunc.json")).expect("keys");
+    let (said, status) = run(s, &bundle);
+    assert!(said.starts_with("hello: entered by Pvh, told ") && status == 0, "{status}: {said}");
 }
 
 /// What the guest says about an initrd and a disk, read through its devices.
