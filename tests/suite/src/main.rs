@@ -5,6 +5,15 @@
 use suite::harness::{self, Case};
 use suite::sandbox::{Flavour, Runtime};
 
+/// Golden cases are some hundred files: the process of another case does not look for them.
+fn asks_for_golden(words: &[&str]) -> bool {
+    match words {
+        ["--case", name] => name.starts_with("golden/"),
+        [option, ..] if option.starts_with("--") => true,
+        groups => groups.is_empty() || groups.contains(&"golden"),
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -16,6 +25,9 @@ fn main() {
     cases.extend(suite::chaos::cases());
     cases.extend(suite::review::cases());
     cases.extend(suite::reality::cases());
+    if asks_for_golden(&words) {
+        cases.extend(suite::reality::golden());
+    }
     cases.extend(suite::real_vmm::cases());
     cases.extend(suite::delegation::cases());
     cases.extend(suite::memory::cases());

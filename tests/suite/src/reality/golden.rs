@@ -54,7 +54,7 @@ const HOST: [(&str, &str); 4] = [
 ];
 
 /// One case per directory that has a plan, its own or that of a case with the same outcome.
-pub(super) fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let mut names: Vec<String> =
         fs::read_dir(directory()).unwrap().map(|e| name(&e.unwrap().path())).collect();
     names.sort();
