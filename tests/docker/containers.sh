@@ -47,7 +47,7 @@ limit_hits() {
 page() { curl -s --max-time 5 "http://127.0.0.1:$1/"; }
 # answers NAME PORT TEXT: the page of a running container, as seen from the host.
 answers() {
-    until_true 60 page_or_over "$1" "$2"
+    until_true "${URUNC_BOOT_SECONDS:-60}" page_or_over "$1" "$2"
     has "$(page "$2")" "$3" || { docker logs "$1"; return 1; }
 }
 page_or_over() { page "$2" || ! running "$1"; }
