@@ -22,8 +22,8 @@ impl Memory {
         let len = usize::try_from(end.saturating_sub(GUEST_BASE)).map_err(|_| bad("too large"))?;
         // What may be used is the cgroup's to say: a host with less memory than the limit need not reserve it.
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-        // SAFETY: MAP_FIXED_NOREPLACE never replaces a mapping.
         let mapped =
+            // SAFETY: MAP_FIXED_NOREPLACE never replaces a mapping.
             unsafe { libc::mmap(pointer(GUEST_BASE), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
         if mapped == libc::MAP_FAILED {
             let error = std::io::Error::last_os_error();
