@@ -36,8 +36,8 @@ pub fn core_scheduling() -> bool {
 pub fn landlock_abi() -> u32 {
     const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
     let none: *const libc::c_void = std::ptr::null();
-    // SAFETY: this flag asks for neither memory nor a descriptor.
     let version =
+        // SAFETY: this flag asks for neither memory nor a descriptor.
         unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, LANDLOCK_CREATE_RULESET_VERSION) };
     u32::try_from(version).unwrap_or(0)
 }

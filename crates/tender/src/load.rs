@@ -106,9 +106,9 @@ impl Memory {
     pub(crate) fn protect(&mut self, pages: Range<u64>, protection: i32) -> Result<(), TenderError> {
         let len = pages.end.saturating_sub(pages.start);
         let place = self.place(pages.start, len).ok_or_else(|| self.outside(pages.start, len))?;
+        let bytes = usize::try_from(len).unwrap_or_default();
         // SAFETY: the range is inside our mapping, which no reference points into.
-        let result =
-            unsafe { libc::mprotect(pointer(place), usize::try_from(len).unwrap_or_default(), protection) };
+        let result = unsafe { libc::mprotect(pointer(place), bytes, protection) };
         if result < 0 {
             return Err(TenderError::last(format!("mprotect {:#x}", pages.start)));
         }

@@ -49,8 +49,8 @@ pub(crate) fn install(handler: u64, stack: Option<Stack>) -> Result<(), TenderEr
     for signal in (1..=SIGNALS).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
         let handler = if ends_guest(signal) { handler } else { libc::SIG_DFL as u64 };
         let action = Action { handler, flags, restorer: handler, mask: u64::MAX };
-        // SAFETY: the handler stays mapped for ever and never returns, as the caller says.
         let rc =
+            // SAFETY: the handler stays mapped for ever and never returns, as the caller says.
             unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0, size_of::<u64>()) };
         if rc != 0 {
             return Err(TenderError::last(format!("rt_sigaction {signal}")));

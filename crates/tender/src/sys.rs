@@ -99,8 +99,8 @@ unsafe fn owned(fd: i32, call: &str) -> Result<OwnedFd, TenderError> {
 /// Adds `fd` to the set for reading.
 pub(crate) fn watch(epoll: &OwnedFd, fd: &OwnedFd, data: u64) -> Result<(), TenderError> {
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: data };
-    // SAFETY: `event` lives across the call.
     let result =
+        // SAFETY: `event` lives across the call.
         unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
     if result < 0 { Err(TenderError::last("epoll_ctl")) } else { Ok(()) }
 }

@@ -57,12 +57,13 @@ impl<'a> Container<'a> {
     /// `create` and `start`; both must succeed. Returns the outcome of `create`, whose output is the container's.
     pub fn launch(&self) -> Outcome {
         let created = self.create().ok();
-        let environment = || std::fs::read(format!("/proc/{}/environ", self.pid())).ok();
+        let runc = self.sandbox.runtime.flavour == Flavour::Runc;
+        let environment = || runc.then(|| std::fs::read(format!("/proc/{}/environ", self.pid())).ok());
         let before = environment();
         self.start().ok();
         // runc's `start` may return before its init executes the program. The kernel shows no environment between
         // two programs until the credentials of the second are in force.
-        if self.sandbox.runtime.flavour == Flavour::Runc {
+        if runc {
             until("runc's init has become the program", || environment() != before);
         }
         created

@@ -79,8 +79,8 @@ pub(super) fn attach(dir: &OwnedFd, rules: &[DeviceRule]) -> Result<()> {
         kind: BPF_CGROUP_DEVICE,
         flags: BPF_F_ALLOW_MULTI,
     };
-    // SAFETY: the kernel reads `size_of::<Attach>()` bytes of a live value and takes the rest of the union as zero.
     let answer =
+        // SAFETY: the kernel reads `size_of::<Attach>()` bytes of a live value and takes the rest of the union as zero.
         unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
     if answer == 0 { Ok(()) } else { Err(SysError::last("attach", "device program")) }
 }

@@ -17,8 +17,8 @@ impl Namespace {
     pub(crate) fn new() -> Self {
         let made = std::thread::spawn(|| {
             // A thread of its own, so that nobody else is moved.
-            // SAFETY: unshare(2) of a network namespace touches no memory.
             #[allow(unsafe_code)]
+            // SAFETY: unshare(2) of a network namespace touches no memory.
             let outcome = unsafe { libc::unshare(libc::CLONE_NEWNET) };
             assert_eq!(outcome, 0, "unshare: {}", std::io::Error::last_os_error());
             std::fs::File::open("/proc/thread-self/ns/net").unwrap()
@@ -139,8 +139,8 @@ impl Bed {
         let value = libc::c_int::from(size);
         let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap();
         let pointer = (&raw const value).cast();
-        // SAFETY: the option's value lives across the call and has the length given.
         #[allow(unsafe_code)]
+        // SAFETY: the option's value lives across the call and has the length given.
         let outcome = unsafe {
             libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, pointer, length)
         };
