@@ -57,12 +57,12 @@ fails_with() {
     has "$output" "$part"
 }
 
-# until_true SECONDS COMMAND...: repeats until it succeeds.
+# until_true SECONDS COMMAND...: repeats until it succeeds, every URUNC_POLL_SECONDS.
 until_true() {
     local end=$((SECONDS + $1))
     while [ $SECONDS -le $end ]; do
         ! "${@:2}" >/dev/null 2>&1 || return 0
-        sleep 0.1
+        sleep "${URUNC_POLL_SECONDS:-0.1}"
     done
     "${@:2}"
 }
