@@ -17,9 +17,9 @@ export RUNTIME=/usr/local/bin/urunc FLAVOUR=urunc MACHINE=vm
 export GUESTS=$top/dist/guests LINUX=$top/linux PROBE=/var/lib/urunc-vm/probe TMPDIR=/var/lib/urunc-vm/tmp HOME=/root
 passed=0 failed=0 skipped=0
 
-# attempt NAME COMMAND...: sets p, f and s to the sums of the command's closing lines; without one it has failed.
-attempt() {
-    local name=$1 log=$top/$1.log code
+# group NAME COMMAND...: adds up the command's closing lines; without one it has failed.
+group() {
+    local name=$1 log=$top/$1.log code p f s
     shift
     echo "--- $name (at $(cut -d. -f1 /proc/uptime) s)"
     "$@" </dev/null 2>&1 | tee "$log" | grep --line-buffered -Ev '^group |^(docker: .*)?[0-9]+ passed, '
@@ -27,16 +27,6 @@ attempt() {
     read -r p f s < <(sed -nE 's/^(docker: [0-9]+ run, )?([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/\2 \3 \4/p' "$log" |
         awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')
     if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
-}
-
-# group TRIES NAME COMMAND...: adds up what the last attempt says.
-group() {
-    local tries=$1 p f s
-    shift
-    while attempt "$@"; [ "$f" -ne 0 ] && [ "$tries" -gt 1 ]; do
-        tries=$((tries - 1))
-        echo "again $1"
-    done
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
@@ -47,11 +37,9 @@ modprobe tun
 for name in $(cat "$share/groups"); do
     case $name in
     # Linux boots on a processor that is emulated twice, and the more slowly the more often one looks.
-    docker) URUNC_BOOT_SECONDS=120 URUNC_CHECK_SECONDS=400 URUNC_POLL_SECONDS=2 group 1 docker tests/vm/docker.sh ;;
-    # On KVM. Emulated, it resets or stops a guest at times, a plain QEMU's too, when others share the processors:
-    # 3 of 15 boots of Linux beside two loops of fork(2), none of 13 alone.
-    */*) group 3 "${name//\//-}" target/debug/suite "${name%%/*}" --only "${name#*/}" ;;
-    *) group 1 "$name" target/debug/suite "$name" ;;
+    docker) URUNC_BOOT_SECONDS=170 URUNC_POLL_SECONDS=2 group docker tests/vm/docker.sh ;;
+    */*) group "${name//\//-}" target/debug/suite "${name%%/*}" --only "${name#*/}" ;;
+    *) group "$name" target/debug/suite "$name" ;;
     esac
 done
 # Which call a filter has ended a process for.
