@@ -36,6 +36,7 @@ const APIC: u64 = 0xfee0_0000;
 const SPURIOUS_VECTOR: u64 = 0xf0;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const LOCAL_TIMER: u64 = 0x320;
+const PERIODIC: u32 = 1 << 17;
 const INITIAL: u64 = 0x380;
 const CURRENT: u64 = 0x390;
 const DIVIDE: u64 = 0x3e0;
@@ -164,7 +165,9 @@ impl Apic {
         }
         let registers = Registers::map(APIC, 0x1000);
         registers.write32(SPURIOUS_VECTOR, SOFTWARE_ENABLE | SPURIOUS as u32);
-        registers.write32(LOCAL_TIMER, TIMER as u32);
+        // Periodic: KVM on a processor that QEMU emulates delivers an interrupt between `sti` and `hlt` (its SVM forgets the
+        // shadow of `sti`), and nothing else would end that sleep.
+        registers.write32(LOCAL_TIMER, PERIODIC | TIMER as u32);
         registers.write32(DIVIDE, BY_16);
         let sample = |_| {
             registers.write32(INITIAL, u32::MAX);
