@@ -85,6 +85,6 @@ check "image of the Linux guest" linux_image
 check "docker run -d -p answers curl" starts_linux
 check "QEMU uses KVM" runs_on_kvm
 check "QEMU is confined" is_confined linux
-check "docker stop ends it in time" stops_with linux 143
+check "docker stop ends it with 143" stops_with linux 143
 check "nothing is left of it" removed linux
 report

@@ -10,7 +10,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
-# Longer than the whole lane takes on two cores that are busy with something else.
+# Longer than the whole lane takes on a processor that is busy with something else.
 limit=${URUNC_VM_SECONDS:-2400}
 # Seconds without a tick of the guest's clock after which the machine stands still. What the tests hang on leaves the
 # clock alone.
@@ -22,9 +22,10 @@ own=$(taskset -pc $$)
 own=${own##*[ ,-]}
 # Guests on KVM, under the filters of their monitors: few, as the life of one takes seconds here. Of each kind one on every
 # board (`docker` has Linux on q35), and of the ends those that KVM has a part in.
-kvm=(hvt-guest/a-disk-is-read-and-written hvt-guest/in-32-mebibytes catalogue/f-05-the-processor-of-an-hvt-guest
-    net-guest/pages-arrive-with-mtu-1500 virtio-guest/on-the-board net-linux/on-the-board-pc
-    net-linux/on-the-board-microvm exits/a-triple-fault exits/killed-for-its-memory exits/a-guest-with-a-power-button)
+kvm=(hvt-guest/a-disk-is-read-and-written hvt-guest/in-32-mebibytes hvt-guest/random-hypercalls
+    catalogue/f-05-the-processor-of-an-hvt-guest net-guest/pages-arrive-with-mtu-1500 virtio-guest/on-the-board
+    net-linux/on-the-board-pc net-linux/on-the-board-microvm exits/a-triple-fault exits/killed-for-its-memory
+    exits/a-guest-with-a-power-button)
 [ $# -gt 0 ] || set -- lifecycle vm-cgroup vm-identity vm-apparmor vm-scope "${kvm[@]}" docker
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

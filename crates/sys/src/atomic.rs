@@ -219,6 +219,7 @@ mod tests {
         lock(other.as_fd(), false).unwrap();
         assert!(lock(fd.as_fd(), false).is_err());
         drop(other);
-        lock(fd.as_fd(), false).unwrap();
+        // Waiting: a process that another test forks meanwhile has `other` as well, until it executes or ends.
+        lock(fd.as_fd(), true).unwrap();
     }
 }
