@@ -17,19 +17,19 @@ const REFUSED: &[&str] = &["io_uring_setup"];
 
 /// What QEMU 7.2 and its libraries call, seen in traces of all boards with disk and tap, TCG and KVM, and what their other
 /// code paths and other C libraries need. It makes no socket and no process but its threads, and has too few descriptors
-/// to wait for them by epoll. Time is asked for by calls where the vDSO has no clock to read: HPET, or no stable TSC.
+/// to wait for them by epoll, which it makes all the same. Time is asked for by calls where the vDSO has no clock to
+/// read: HPET, or no stable TSC. `stat` and `tkill` are what musl makes of stat(2) and pthread_kill(3).
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
-    "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3", "close",
-    "epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2", "execve", "exit", "exit_group", "faccessat",
-    "fallocate", "fcntl", "fdatasync", "fstat", "futex", "get_mempolicy", "getdents64", "getpeername", "getpid",
-    "getrandom", "getsockname", "getsockopt", "gettid", "gettimeofday", "io_uring_setup", "ioctl", "lseek",
-    "madvise", "membarrier", "memfd_create", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat",
-    "open", "openat", "poll", "ppoll", "prctl", "pread64", "preadv", "prlimit64", "pwrite64", "pwritev", "read",
-    "readlink", "readlinkat", "readv", "recvmsg", "restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask",
-    "rt_sigreturn", "sched_getaffinity", "sched_yield", "seccomp", "sendmsg", "set_mempolicy",
-    "set_robust_list", "set_tid_address", "setsockopt", "shutdown", "sigaltstack", "signalfd4", "statfs",
-    "sysinfo", "tgkill", "uname", "unlink", "write", "writev",
+    "access", "arch_prctl", "brk", "clock_gettime", "clock_nanosleep", "clone", "clone3", "close", "epoll_create1",
+    "eventfd2", "execve", "exit", "exit_group", "faccessat", "fallocate", "fcntl", "fdatasync", "fstat", "futex",
+    "get_mempolicy", "getdents64", "getpeername", "getpid", "getrandom", "getsockname", "getsockopt", "gettid",
+    "gettimeofday", "io_uring_setup", "ioctl", "lseek", "madvise", "membarrier", "memfd_create", "mmap", "mprotect",
+    "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat", "poll", "ppoll", "prctl", "pread64", "preadv",
+    "prlimit64", "pwrite64", "pwritev", "read", "readlink", "readlinkat", "readv", "recvmsg", "restart_syscall",
+    "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield", "seccomp",
+    "sendmsg", "set_mempolicy", "set_robust_list", "set_tid_address", "setsockopt", "shutdown", "sigaltstack",
+    "signalfd4", "stat", "statfs", "sysinfo", "tgkill", "tkill", "uname", "unlink", "write", "writev",
 ];
 
 impl Monitor for Qemu {
