@@ -14,7 +14,7 @@ use urunc_plan::launch::Nat;
 use urunc_plan::network::{NatRecord, TABLE};
 
 use super::netlink::{Refusal, Socket};
-use super::nft::{self, Batch, Hook, Table};
+use super::nft::{Batch, Hook, Table, read};
 use super::{facts, in_namespace};
 use crate::error::{Result, SysError};
 
@@ -120,8 +120,8 @@ fn needed(netns: BorrowedFd<'_>) -> Result<Socket> {
 /// A table and the comments of its rules. The handle is read first: if another table takes the name in between, the
 /// comments are its, and whose rules they are decides.
 fn comments(socket: &mut Socket, name: &str) -> std::result::Result<Option<(Table, Vec<String>)>, Refusal> {
-    let Some(table) = nft::table(socket, name)? else { return Ok(None) };
-    Ok(Some((table, nft::comments(socket, name)?)))
+    let Some(table) = read::table(socket, name)? else { return Ok(None) };
+    Ok(Some((table, read::comments(socket, name)?)))
 }
 
 /// The rule in words of iptables-extensions(8).

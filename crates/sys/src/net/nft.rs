@@ -3,13 +3,11 @@
 //! The family is IPv4 throughout. All numbers are in network order here, unlike in the rest of netlink.
 
 pub(super) mod filter;
+pub(super) mod read;
 
 use std::net::Ipv4Addr;
 
-use rustix::io::Errno;
-
-use super::message::{Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Reply};
-use super::netlink::{Refusal, Socket};
+use super::message::{Message, NLM_F_CREATE, NLM_F_EXCL};
 
 /// `linux/netfilter/nfnetlink.h`: the subsystem, in the upper half of a message's type, and the limits of a batch.
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
@@ -235,52 +233,11 @@ impl Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Table(u64);
 
-/// The table of this name, if there is one.
-pub(super) fn table(socket: &mut Socket, table: &str) -> Result<Option<Table>, Refusal> {
-    match socket.call(&message(NFT_MSG_GETTABLE, 0).text(NFTA_TABLE_NAME, table)) {
-        Err(Refusal { errno: Errno::NOENT, .. }) => Ok(None),
-        found => Ok(found?.iter().find_map(handle)),
-    }
-}
-
-fn handle(reply: &Reply) -> Option<Table> {
-    let bytes = reply.attrs(NFGENMSG).get(NFTA_TABLE_HANDLE)?;
-    Some(Table(u64::from_be_bytes(bytes.try_into().ok()?)))
-}
-
-/// The comments of all rules of a table; a rule without one has an empty one.
-pub(super) fn comments(socket: &mut Socket, table: &str) -> Result<Vec<String>, Refusal> {
-    let request = message(NFT_MSG_GETRULE, NLM_F_DUMP).text(NFTA_RULE_TABLE, table);
-    Ok(comments_in(&socket.call(&request)?, table))
-}
-
-/// As [`comments`], from the answer, in which an older kernel lists the rules of all tables.
-pub(super) fn comments_in(replies: &[Reply], table: &str) -> Vec<String> {
-    let rules = replies.iter().filter(|reply| reply.kind == kind(NFT_MSG_NEWRULE));
-    let rules = rules.map(|reply| reply.attrs(NFGENMSG));
-    rules
-        .filter(|rule| rule.text(NFTA_RULE_TABLE) == table)
-        .map(|rule| rule.get(NFTA_RULE_USERDATA).map_or_else(String::new, comment_of))
-        .collect()
-}
-
 /// The user data of a rule with this comment.
 fn commented(comment: &str) -> Vec<u8> {
     // A length that does not fit makes a record that the kernel refuses with the attribute.
     let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
     [&[NFTNL_UDATA_RULE_COMMENT, length], comment.as_bytes(), &[0]].concat()
-}
-
-fn comment_of(data: &[u8]) -> String {
-    let mut rest = data;
-    while let [kind, length, tail @ ..] = rest {
-        let Some((value, next)) = tail.split_at_checked(usize::from(*length)) else { break };
-        if *kind == NFTNL_UDATA_RULE_COMMENT {
-            return String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned();
-        }
-        rest = next;
-    }
-    String::new()
 }
 
 fn message(kind: u16, flags: u16) -> Message {

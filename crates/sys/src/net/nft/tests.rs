@@ -1,7 +1,11 @@
 //! Against the kernel, and against nft(8), which reads the same rules by its own code.
 
+use super::super::message::Reply;
+use super::super::netlink::Socket;
+use super::read::{comment_of, comments, comments_in, table};
 use super::*;
 use proptest::prelude::*;
+use rustix::io::Errno;
 
 /// Runs `f` on a thread in a new namespace.
 fn in_new_namespace(f: impl FnOnce(&mut Socket) + Send + 'static) {
