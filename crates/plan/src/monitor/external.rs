@@ -14,22 +14,29 @@ pub(super) struct Solo5 {
     boot: &'static [BootProtocol],
     /// It makes a machine of KVM.
     kvm: bool,
+    /// Calls beside [`ALLOWED`].
+    more: &'static [&'static str],
 }
 
 /// Target spt.
 pub(super) static SPT: Solo5 =
-    Solo5 { name: "spt", program: "solo5-spt", boot: &[BootProtocol::Solo5Spt], kvm: false };
-/// Target hvt.
-pub(super) static HVT: Solo5 =
-    Solo5 { name: "hvt", program: "solo5-hvt", boot: &[BootProtocol::Solo5Hvt], kvm: true };
+    Solo5 { name: "spt", program: "solo5-spt", boot: &[BootProtocol::Solo5Spt], kvm: false, more: &[] };
+/// Target hvt. As of Solo5 0.11 it has a thread for its network devices.
+pub(super) static HVT: Solo5 = Solo5 {
+    name: "hvt",
+    program: "solo5-hvt",
+    boot: &[BootProtocol::Solo5Hvt],
+    kvm: true,
+    more: &["clone", "clone3", "eventfd2", "madvise"],
+};
 
-/// What the tenders call, with the C library's start and the loader of a guest. They install filters of their own then:
-/// spt always, hvt as of Solo5 0.11.
+/// What the tenders call, with the C library's start and the loader of a guest. They install filters of their own then,
+/// which libseccomp writes into a memory file: spt always, hvt as of Solo5 0.11.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
     "access", "arch_prctl", "bind", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1", "epoll_ctl",
     "epoll_pwait", "execve", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom", "getsockname", "ioctl",
-    "lseek", "lstat", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat",
+    "lseek", "lstat", "memfd_create", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat", "open", "openat",
     "personality", "poll", "ppoll", "prctl", "pread64", "prlimit64", "pwrite64", "read", "readlink", "recvmsg", "rseq",
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_yield", "seccomp", "sendto", "set_robust_list",
     "set_tid_address", "sigaltstack", "socket", "stat", "statx", "tgkill", "timerfd_create", "timerfd_settime", "write",
@@ -111,7 +118,7 @@ impl Monitor for Solo5 {
     }
 
     fn filters(&self) -> Vec<Filter> {
-        vec![Filter::Allow(words(ALLOWED))]
+        vec![Filter::Allow(words(&[ALLOWED, self.more].concat()))]
     }
 
     fn render(&self, machine: &Machine<'_>) -> Exec {

@@ -2,6 +2,7 @@
 
 use super::{Guest, Kind, Machine, Refusal, file};
 use serde_json::json;
+use std::io::{Read, Seek, Write};
 
 pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
     let fail = |why: &str| (1, why.to_owned());
@@ -28,9 +29,28 @@ pub(super) fn accept(argv: &[String]) -> Result<Machine, Refusal> {
             },
         }
     }
+    let hvt = argv.first().is_some_and(|program| program.ends_with("-hvt"));
+    prepare(hvt).map_err(|e| fail(&e.to_string()))?;
     let kernel = file(&mut opened, words.next().ok_or_else(|| fail("no kernel"))?, false)?;
     let line: Vec<_> = words.collect();
     let told = json!({"kernel": kernel, "memory": memory, "nets": nets, "blocks": blocks, "line": line});
     let guest = Guest::told(&line.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
     Ok(Machine { kind: Kind::Solo5, api: None, told, guest, _opened: opened })
+}
+
+/// What they need of our filter for their own, which libseccomp writes into a memory file, and as of 0.11 hvt for the
+/// thread of its network devices, which waits for an event.
+fn prepare(thread: bool) -> std::io::Result<()> {
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let mut file = std::fs::File::from(memfd_create("bpf_filter", MemfdFlags::empty())?);
+    file.write_all(&[0; 8])?;
+    file.rewind()?;
+    file.read_exact(&mut [0; 8])?;
+    if thread {
+        let kick = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let thread = std::thread::Builder::new().spawn(move || drop(kick))?;
+        thread.join().map_err(|_| std::io::Error::other("the thread"))?;
+    }
+    Ok(())
 }
