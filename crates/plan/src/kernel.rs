@@ -71,7 +71,10 @@ impl KernelFacts {
                 let plain = self.solo5.is_none() && !self.multiboot;
                 self.format == KernelFormat::Elf64 && self.machine == "x86_64" && plain
             }
-            BootProtocol::Multiboot => self.multiboot,
+            // Solo5's images for Xen have its header, too, and do not come up without Xen.
+            BootProtocol::Multiboot => {
+                self.multiboot && (self.solo5.is_none() || self.is_solo5(solo5::TARGET_VIRTIO))
+            }
             BootProtocol::Arm64Image => self.format == KernelFormat::Arm64Image,
             BootProtocol::Program => false,
         }
