@@ -1,6 +1,6 @@
 //! The virtual machine between guest and monitor: guests never name a monitor, monitors never name a guest.
 
-use crate::launch::{Attach, Tap};
+use crate::launch::{Attach, StatusMap, Tap};
 
 /// How a kernel gets control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,16 @@ pub struct ExitPort {
     pub size: u8,
     /// The monitor's exit status that means success.
     pub success: u8,
+}
+
+impl ExitPort {
+    /// What the monitor's exit status says of such a guest. Where 0 on the port is not success, it is a failure.
+    pub fn statuses(self) -> StatusMap {
+        let mut map = StatusMap { debug_exit: true, ..StatusMap::default() };
+        map.exact.insert(1, 1);
+        map.exact.insert(self.success, 0);
+        map
+    }
 }
 
 /// How a guest is told its addresses.
@@ -245,4 +255,20 @@ pub struct Machine<'a> {
     pub exit_port: Option<ExitPort>,
     /// Devices of the Solo5 manifest, all of them, in its order.
     pub attach: Vec<Attach>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::guest;
+
+    #[test]
+    fn success_of_a_port_depends_on_the_guest() {
+        let said = |name: &str| {
+            let map = guest::find(name).unwrap().statuses();
+            [0, 1, 2, 3, 85].map(|status| map.guest(status))
+        };
+        assert_eq!(said("hermit"), [None, Some(1), None, Some(0), Some(42)]);
+        assert_eq!(said("mewz"), [None, Some(0), None, Some(1), Some(42)]);
+        assert_eq!(said("linux"), [None; 5]);
+    }
 }

@@ -1,6 +1,7 @@
 //! The group `exits`: how a guest ended is the same in `state`, in the exit status of the container's process and in the
 //! log; and a stop is in time.
 
+mod port;
 mod stops;
 mod vmm;
 
@@ -63,6 +64,7 @@ pub fn cases() -> Vec<Case> {
         case("init-that-hands-a-console-on-is-small", small_with_console),
         case("init-with-its-constants-is-small", small_in_all),
     ];
+    cases.extend(port::cases());
     cases.extend(vmm::cases());
     cases.extend(stops::cases());
     for status in [0, 1, 42] {

@@ -42,7 +42,7 @@ pub trait Guest: Sync {
     }
     /// What its monitor's exit status says.
     fn statuses(&self) -> StatusMap {
-        StatusMap::default()
+        self.wants().exit_port.map_or_else(StatusMap::default, crate::machine::ExitPort::statuses)
     }
     /// It mounts its block device at `blkMntPoint`.
     fn uses_mount_point(&self) -> bool {

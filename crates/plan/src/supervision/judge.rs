@@ -7,6 +7,8 @@ use crate::launch::Voice;
 
 /// What a guest that gives up without a status ends with, as a Solo5 guest that aborts.
 const ABORTED: u8 = 255;
+/// What QEMU itself fails with.
+const FAILED: u8 = 1;
 const SIGKILL: u8 = 9;
 const SIGSYS: u8 = 31;
 /// Status of Firecracker, which catches SIGSYS (`FcExitCode::BadSyscall`).
@@ -67,10 +69,18 @@ fn of_qemu(seen: &Evidence<'_>, code: u8) -> Ending {
         (_, Some(stop)) => plain(Cause::Stopped, 128 + stop),
         (Some(reason), None) => noted(Cause::Monitor, code, reason),
         (None, None) => match seen.statuses.get(usize::from(code)).copied().flatten() {
+            // Its own failures to begin have this status, too, and then no guest has spoken.
+            Some(_) if code == FAILED && seen.console.tail().iter().all(|part| part.is_empty()) => {
+                silent(code)
+            }
             Some(status) => plain(Cause::Exit, status),
-            None => noted(Cause::Monitor, code, b"it said nothing about its guest"),
+            None => silent(code),
         },
     }
+}
+
+fn silent(code: u8) -> Ending {
+    noted(Cause::Monitor, code, b"it said nothing about its guest")
 }
 
 /// A machine of its ends by a reset only. A fault may end it with the same status, and is told in the log.

@@ -75,6 +75,10 @@ fn signals_and_statuses() {
     let mapped = StatusMap { exact: [(3, 0)].into(), debug_exit: true };
     let exit = |code| judge(|seen| seen.fate = Fate::Exited(code), "", &mapped);
     assert_eq!([exit(3), exit(85), exit(2)], [("exit", 0), ("exit", 42), ("monitor", 2)]);
+    // QEMU fails so before a guest can speak.
+    let mapped = StatusMap { exact: [(1, 0)].into(), debug_exit: true };
+    let failed = |said| judge(|seen| seen.fate = Fate::Exited(1), said, &mapped);
+    assert_eq!([failed(""), failed("mewz\n")], [("monitor", 1), ("exit", 0)]);
 }
 
 const PANIC: &str = "Kernel panic - not syncing: Fatal exception\n";
