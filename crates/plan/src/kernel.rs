@@ -172,7 +172,7 @@ fn elf(file: &dyn ReadAt, facts: &mut KernelFacts) -> Result<(), String> {
     let (table, count) = programs(file, &layout)?;
     if entries::of_x86(file) {
         facts.pvh = entries::pvh(file, &layout, table, count);
-        facts.multiboot = entries::multiboot(file, !layout.wide);
+        facts.multiboot = entries::multiboot(file, facts.machine == "i386");
     }
     facts.hermit = marks::of_hermit(file);
     marks::guest(file, &layout).unwrap_or_default().clone_into(&mut facts.guest);

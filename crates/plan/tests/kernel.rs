@@ -159,6 +159,8 @@ fn a_multiboot_header_needs_its_sum_and_a_file_that_qemu_loads() {
     assert!(!header(elf(false, 3), 3, sum(2)));
     assert!(!header(elf(true, 62), 3, sum(3)), "a 64-bit file without addresses in its header");
     assert!(header(elf(true, 62), 1 << 16, sum(1 << 16)));
+    assert!(header(elf(true, 3), 0, sum(0)), "Mewz: of the 64-bit class, for an i386");
+    assert!(!header(elf(false, 62), 0, sum(0)), "QEMU wants an i386");
 }
 
 /// The file with a table of section names at its end, that the second of two section headers points to.

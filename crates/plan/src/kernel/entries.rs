@@ -40,8 +40,8 @@ fn in_segment(file: &dyn ReadAt, layout: &Layout, entry: u64) -> Option<bool> {
 }
 
 /// The header that QEMU looks for (Multiboot Specification 0.6.96, "The layout of Multiboot header"). Without addresses of
-/// its own it needs a 32-bit ELF file.
-pub(super) fn multiboot(file: &dyn ReadAt, elf32: bool) -> bool {
+/// its own it needs an ELF file of an i386: of the two classes QEMU loads either, and Mewz is of the 64-bit one.
+pub(super) fn multiboot(file: &dyn ReadAt, i386: bool) -> bool {
     const MAGIC: u32 = 0x1bad_b002;
     const HAS_ADDRESSES: u32 = 1 << 16;
     let mut head = vec![0; usize::try_from(file.size().min(8192)).unwrap_or(0)];
@@ -51,7 +51,7 @@ pub(super) fn multiboot(file: &dyn ReadAt, elf32: bool) -> bool {
     let words: Vec<u32> = head.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
     words.windows(3).any(|found| match found {
         [MAGIC, flags, sum] => {
-            MAGIC.wrapping_add(*flags).wrapping_add(*sum) == 0 && (elf32 || flags & HAS_ADDRESSES != 0)
+            MAGIC.wrapping_add(*flags).wrapping_add(*sum) == 0 && (i386 || flags & HAS_ADDRESSES != 0)
         }
         _ => false,
     })
