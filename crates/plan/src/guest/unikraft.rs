@@ -65,7 +65,11 @@ impl Guest for Unikraft {
         match (boot.initrd, older(FSTAB)) {
             (false, _) => fields.add("", 0)?,
             (true, true) => fields.add("vfs.rootfs=initrd", 1)?,
-            (true, false) => fields.add("vfs.fstab=[ \"initrd0:/:extract:::\" ]", 3)?,
+            (true, false) => {
+                // "extract" has been a driver since 0.16.1; the one before makes the file system that it fills, too.
+                let driver = if older(NETDEV_IP) { "initrd" } else { "extract" };
+                fields.add(&format!("vfs.fstab=[ \"initrd0:/:{driver}:::\" ]"), 3)?;
+            }
         }
         fields.add("--", 1)?;
         args.iter().try_for_each(|arg| fields.add(&quoted(arg)?, 1))?;
