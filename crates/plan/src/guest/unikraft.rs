@@ -15,8 +15,9 @@ use crate::version::Version;
 #[derive(Debug)]
 pub(super) struct Unikraft;
 
-/// CONFIG_LIBUKBOOT_MAXNBARGS: words beyond are dropped without a sound. QEMU puts the kernel's path in front of the line.
-const MOST_WORDS: usize = 60 - 1;
+/// CONFIG_LIBUKBOOT_MAXNBARGS: the last word has all that is left. QEMU puts the kernel's path in front of the line,
+/// Firecracker adds `pci=off` and its network device.
+const MOST_WORDS: usize = 60 - 2;
 /// First version with `vfs.fstab`, and first one with `netdev.ip`.
 const FSTAB: Version = Version::new(0, 14, 0);
 const NETDEV_IP: Version = Version::new(0, 16, 1);
@@ -67,8 +68,8 @@ impl Guest for Unikraft {
             (true, true) => fields.add("vfs.rootfs=initrd", 1)?,
             (true, false) => {
                 // "extract" has been a driver since 0.16.1; the one before makes the file system that it fills, too.
-                let driver = if older(NETDEV_IP) { "initrd" } else { "extract" };
-                fields.add(&format!("vfs.fstab=[ \"initrd0:/:{driver}:::\" ]"), 3)?;
+                let old = older(NETDEV_IP).then_some("vfs.fstab=[ \"initrd0:/:initrd:::\" ]");
+                fields.add(old.unwrap_or("vfs.fstab=[ \"initrd0:/:extract:::\" ]"), 3)?;
             }
         }
         fields.add("--", 1)?;
