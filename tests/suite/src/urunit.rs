@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Prints its words and its file, and ends the machine.
-const SCRIPT: &str = "#!/bin/busybox sh\necho \"words: $*\"\necho \"mine: $MINE\"\n\
+/// Prints its words and its file, between which the kernel says nothing any more, and ends the machine.
+const SCRIPT: &str = "#!/bin/busybox sh\n/bin/busybox dmesg -n 1\necho \"words: $*\"\necho \"mine: $MINE\"\n\
                       /bin/busybox cat \"$URUNIT_CONFIG\"\n/bin/busybox poweroff -f\n";
 
 type Entry = (&'static str, fn(&Sandbox));
