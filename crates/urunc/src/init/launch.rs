@@ -157,8 +157,7 @@ fn become_tender(order: &Order, tender: &Tender, files: &mut Named) -> Result<In
     let fds = tender_fds(order, tender, files).step("descriptors")?;
     identity::set_rlimits(&order.plan.identity.rlimits).step("limits")?;
     let ready = urunc_tender::prepare(tender, fds).step("tender")?;
-    // What ps shows; a guest runs under any name.
-    let _ = process::set_name(tender.target.process_name());
+    // Its name comes after READY: whoever sees by it that the container runs sees a start that succeeds.
     ready.enter(|| {
         let _ = handshake::send(order.socket.as_fd(), &Message::Ready, &[]);
     })
