@@ -68,8 +68,12 @@ impl Guest for Unikraft {
             (true, true) => fields.add("vfs.rootfs=initrd", 1)?,
             (true, false) => {
                 // "extract" has been a driver since 0.16.1; the one before makes the file system that it fills, too.
-                let old = older(NETDEV_IP).then_some("vfs.fstab=[ \"initrd0:/:initrd:::\" ]");
-                fields.add(old.unwrap_or("vfs.fstab=[ \"initrd0:/:extract:::\" ]"), 3)?;
+                let entry = if older(NETDEV_IP) {
+                    "vfs.fstab=[ \"initrd0:/:initrd:::\" ]"
+                } else {
+                    "vfs.fstab=[ \"initrd0:/:extract:::\" ]"
+                };
+                fields.add(entry, 3)?;
             }
         }
         fields.add("--", 1)?;
